@@ -1,0 +1,63 @@
+# Compiler flags. Everything of ours links `weir_flags` (privately); third-party code links `weir_build_flags` alone:
+# the same sanitizers and hardening, none of our warnings.
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+add_library(weir_build_flags INTERFACE)
+add_library(weir_flags INTERFACE)
+target_link_libraries(weir_flags INTERFACE weir_build_flags)
+
+target_compile_options(weir_build_flags INTERFACE -fno-strict-aliasing -fno-omit-frame-pointer)
+target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE)
+target_include_directories(weir_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
+
+target_compile_options(weir_flags INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca
+    -Wcast-qual -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough
+    -Wnull-dereference -Wframe-larger-than=16384)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(weir_flags INTERFACE
+        -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wjump-misses-init -Wcast-align=strict -Wbidi-chars=any)
+else()
+    target_compile_options(weir_flags INTERFACE -Wcomma -Wmissing-variable-declarations -Wthread-safety)
+endif()
+if(WEIR_WERROR)
+    target_compile_options(weir_flags INTERFACE -Werror)
+endif()
+
+if(WEIR_HARDEN)
+    target_compile_options(weir_build_flags INTERFACE
+        -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection -fcf-protection=full)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        target_compile_options(weir_build_flags INTERFACE -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr)
+    endif()
+    target_link_options(weir_build_flags INTERFACE -Wl,-z,relro,-z,now -pie)
+endif()
+
+if(WEIR_SANITIZE)
+    target_compile_options(weir_build_flags INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)
+    target_link_options(weir_build_flags INTERFACE -fsanitize=${WEIR_SANITIZE})
+    target_compile_definitions(weir_flags INTERFACE WEIR_SANITIZED=1)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND WEIR_SANITIZE MATCHES "undefined")
+        target_compile_options(weir_flags INTERFACE -fsanitize=bounds-strict)
+    endif()
+    # The instrumented frames are larger, and gcc sees null dereferences in its own checks.
+    target_compile_options(weir_flags INTERFACE -Wframe-larger-than=65536 -Wno-null-dereference)
+endif()
+if(WEIR_FUZZ)
+    target_compile_options(weir_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(weir_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(WEIR_COVERAGE)
+    target_compile_options(weir_flags INTERFACE --coverage)
+    target_link_options(weir_flags INTERFACE --coverage)
+endif()
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_definitions(weir_flags INTERFACE WEIR_DEBUG=1)
+endif()
+
+target_link_options(weir_build_flags INTERFACE -Wl,--gc-sections)
+target_compile_options(weir_build_flags INTERFACE -ffunction-sections -fdata-sections)

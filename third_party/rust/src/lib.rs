@@ -1,0 +1,2 @@
+pub use rure::*;
+pub use wasmtime_c_api::*;
