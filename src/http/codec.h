@@ -1,0 +1,147 @@
+/* The codec interface: bytes in, events up, bytes out; no sockets, no policy. One codec serves one connection in one role;
+ * HTTP/1 and HTTP/2 fit the same interface, downstream (SERVER) and upstream (CLIENT).
+ *
+ * Calls go down through weir_codec_ops, events come up through the conn owner's weir_codec_conn_ops and each stream owner's
+ * weir_codec_stream_ops. A codec never calls up from inside a call down, except weir_codec_recv, from which all events come.
+ * (encode calls that fail are reported by their return value or later as a reset event from the end-of-turn task.) */
+#ifndef WEIR_HTTP_CODEC_H
+#define WEIR_HTTP_CODEC_H
+
+#include "base/buf.h"
+#include "event/loop.h"
+#include "http/headers.h"
+
+enum weir_http_protocol { WEIR_HTTP_10, WEIR_HTTP_11, WEIR_HTTP_2, WEIR_HTTP_PROTOCOLS };
+/** "HTTP/1.0", "HTTP/1.1", "HTTP/2". */
+const char *weir_http_protocol_text(enum weir_http_protocol protocol);
+
+enum weir_codec_role { WEIR_CODEC_SERVER, WEIR_CODEC_CLIENT };
+
+/* Why a stream ended early. Texts are Envoy's (they appear in local reply bodies and details). */
+#define WEIR_RESETS(X)                                              \
+    X(LOCAL_RESET, "local reset")                                   \
+    X(LOCAL_REFUSED, "local refused stream reset")                  \
+    X(REMOTE_RESET, "remote reset")                                 \
+    X(REMOTE_REFUSED, "remote refused stream reset")                \
+    X(LOCAL_CONN_FAILURE, "local connection failure")               \
+    X(REMOTE_CONN_FAILURE, "remote connection failure")             \
+    X(CONN_TIMEOUT, "connection timeout")                           \
+    X(CONN_TERMINATION, "connection termination")                   \
+    X(OVERFLOW, "overflow")                                         \
+    X(CONNECT_ERROR, "remote error with CONNECT request")           \
+    X(PROTOCOL_ERROR, "protocol error")                             \
+    X(OVERLOAD, "overload manager reset")
+enum weir_reset {
+#define X(id, text) WEIR_RESET_##id,
+    WEIR_RESETS(X)
+#undef X
+};
+const char *weir_reset_text(enum weir_reset reason);
+
+struct weir_codec;
+struct weir_codec_stream;
+
+/** Events of one stream, to its owner. Any of them may lead the owner to reset the stream from inside. */
+struct weir_codec_stream_ops {
+    /** The message head (request: SERVER, final response: CLIENT). `h` is the map given at begin or encode time. */
+    void (*on_headers)(struct weir_codec_stream *cs, struct weir_headers *h, bool end_stream);
+    /** CLIENT: a 1xx response other than 101; SERVER: never. `h` is only valid during the call. */
+    void (*on_informational)(struct weir_codec_stream *cs, struct weir_headers *h);
+    /** Body bytes; the receiver takes them out of `data` (what it leaves is dropped). */
+    void (*on_data)(struct weir_codec_stream *cs, struct weir_buf *data, bool end_stream);
+    /** Trailers; always the end of the stream. */
+    void (*on_trailers)(struct weir_codec_stream *cs, struct weir_headers *trailers);
+    /** The stream is over: nothing more comes, nothing may be sent. After a reset the codec has forgotten the stream. */
+    void (*on_reset)(struct weir_codec_stream *cs, enum weir_reset reason, const char *detail);
+    /** SERVER: the message is refused by the codec (malformed, too large …). The owner answers `status` with `body` and closes;
+     * `detail` is Envoy's response code detail. On_headers may or may not have come before. CLIENT: on_reset(PROTOCOL_ERROR) instead. */
+    void (*on_error)(struct weir_codec_stream *cs, uint32_t status, const char *body, const char *detail);
+    /** What was sent and not yet written rose above / fell below the mark: stop and go on producing. */
+    void (*on_watermark)(struct weir_codec_stream *cs, bool above);
+};
+
+/** One exchange as its codec sees it; the codec's own struct embeds it. */
+struct weir_codec_stream {
+    const struct weir_codec_stream_ops *ops;
+    void *owner;
+    struct weir_codec *codec;
+    uint64_t id; /* HTTP/2 stream id; HTTP/1: running number */
+};
+
+/** Events of the connection, to its owner. */
+struct weir_codec_conn_ops {
+    /** SERVER: a request begins. The owner sets cs->ops and cs->owner and returns the map for its head (arena set). */
+    struct weir_headers *(*on_stream)(struct weir_codec *codec, struct weir_codec_stream *cs);
+    /** Both directions of `cs` are complete (or it was reset by its owner): the codec forgets it after this call. */
+    void (*on_stream_done)(struct weir_codec *codec, struct weir_codec_stream *cs);
+    /** The peer will take (SERVER: send) no new streams. */
+    void (*on_goaway)(struct weir_codec *codec);
+    /** Output was appended to codec->out: schedule a flush. Cheap; called often. */
+    void (*on_output)(struct weir_codec *codec);
+    /** The connection is beyond use (framing lost, flood): close after flushing `out`. `detail`: a static identifier. */
+    void (*on_fatal)(struct weir_codec *codec, const char *detail);
+};
+
+struct weir_codec_ops {
+    enum weir_http_protocol protocol; /* of the codec's family: 11 or 2 */
+    /** Consumes what it can from `in` (drains it); leaves the rest for later (partial head; HTTP/1: next pipelined request while one
+     * is in flight; back-pressure). `eof`: the peer half-closed after these bytes. */
+    void (*recv)(struct weir_codec *codec, struct weir_buf *in, bool eof);
+    /** CLIENT: opens a stream; NULL when none can be opened now (busy, goaway). Response headers go into maps in `arena`. */
+    struct weir_codec_stream *(*open)(struct weir_codec *codec, const struct weir_codec_stream_ops *ops, void *owner,
+                                      struct weir_arena *arena);
+    /** Sends a message head. Hop-by-hop framing (transfer-encoding, connection) is the codec's. */
+    void (*send_headers)(struct weir_codec_stream *cs, const struct weir_headers *h, bool end_stream);
+    /** SERVER: a 1xx. */
+    void (*send_informational)(struct weir_codec_stream *cs, const struct weir_headers *h);
+    /** Moves all of `data`. */
+    void (*send_data)(struct weir_codec_stream *cs, struct weir_buf *data, bool end_stream);
+    void (*send_trailers)(struct weir_codec_stream *cs, const struct weir_headers *trailers);
+    /** Ends the stream early. No event for it comes after this. HTTP/1 SERVER after headers: the connection must close (on_fatal). */
+    void (*reset)(struct weir_codec_stream *cs, enum weir_reset reason);
+    /** Back-pressure: counts up/down; while > 0 no on_data for this stream and (HTTP/1) no reading, (HTTP/2) no window updates. */
+    void (*read_disable)(struct weir_codec_stream *cs, bool disable);
+    /** The connection's output crossed its mark: relayed to the streams' on_watermark. */
+    void (*conn_watermark)(struct weir_codec *codec, bool above);
+    /** SERVER: no new requests after the current ones (HTTP/1: `connection: close` on the next response; HTTP/2: GOAWAY). */
+    void (*drain)(struct weir_codec *codec);
+    /** How many streams are open. */
+    uint32_t (*active)(const struct weir_codec *codec);
+    /** CLIENT: how many more could be opened now. */
+    uint32_t (*capacity)(const struct weir_codec *codec);
+    /** The peer's connection is gone: every stream gets on_reset(reason), except those that eof completed. */
+    void (*conn_gone)(struct weir_codec *codec, enum weir_reset reason);
+    void (*free)(struct weir_codec *codec);
+};
+
+struct weir_codec {
+    const struct weir_codec_ops *ops;
+    const struct weir_codec_conn_ops *conn_ops;
+    void *owner;
+    struct weir_loop *loop;
+    struct weir_buf *out; /* the connection's output */
+    enum weir_codec_role role;
+};
+
+/** Limits and options of HTTP/1, from HttpConnectionManager or Cluster; Envoy's defaults in weir_h1_options_default. */
+struct weir_h1_options {
+    uint32_t max_headers_bytes; /* 60 KiB; upstream 80 KiB */
+    uint32_t max_headers_count; /* 100 */
+    bool allow_absolute_url;    /* true */
+    bool accept_http_10;        /* false: 426 */
+    struct weir_slice default_host_for_http_10;
+    bool enable_trailers;       /* false: trailers are dropped */
+    bool allow_chunked_length;  /* false: CL with TE is an error */
+    bool allow_custom_methods;  /* false: unknown methods are 400 */
+    bool proper_case;           /* header_key_format proper_case_words */
+    bool preserve_case;         /* header_key_format stateful preserve_case */
+    bool send_fully_qualified_url;
+    enum { WEIR_UNDERSCORES_ALLOW, WEIR_UNDERSCORES_REJECT, WEIR_UNDERSCORES_DROP } underscores;
+    struct weir_h1_stats *stats; /* where refusals are counted; see http/codec_stats.h */
+};
+
+struct weir_codec *weir_h1_codec_new(enum weir_codec_role role, struct weir_loop *loop, struct weir_buf *out,
+                                     const struct weir_codec_conn_ops *conn_ops, void *owner,
+                                     const struct weir_h1_options *options);
+
+#endif
