@@ -1,0 +1,16 @@
+/* What a configuration text may ask of the reader. Each limit names the file that it stops. */
+#ifndef WEIR_CONFIG_LIMITS_H
+#define WEIR_CONFIG_LIMITS_H
+
+/* A file larger than this is refused unread. Envoy has no limit; 64 MiB is some 500,000 routes. */
+#define WEIR_CONFIG_FILE_MAX (64u << 20)
+/* Maps and lists inside each other: a stack exhausted by "[[[[[...". Envoy: 100 (protobuf's JSON reader). */
+#define WEIR_CONFIG_DEPTH_MAX 100
+/* Values of a document with its aliases counted as often as they are used: the "billion laughs" file. */
+#define WEIR_CONFIG_NODES_MAX (8u << 20)
+/* Diagnostics kept; the rest is only counted. A file of another format would give one a line. */
+#define WEIR_CONFIG_DIAGS_MAX 1000
+/* Diagnostics printed unless asked for all. */
+#define WEIR_CONFIG_DIAGS_SHOWN 20
+
+#endif
