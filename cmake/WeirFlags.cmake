@@ -12,6 +12,9 @@ target_link_libraries(weir_flags INTERFACE weir_build_flags)
 
 target_compile_options(weir_build_flags INTERFACE -fno-strict-aliasing -fno-omit-frame-pointer)
 target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE)
+if(WEIR_WASM)
+    target_compile_definitions(weir_flags INTERFACE WEIR_WASM=1)
+endif()
 target_include_directories(weir_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
 
 target_compile_options(weir_flags INTERFACE

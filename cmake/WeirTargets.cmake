@@ -25,11 +25,11 @@ function(weir_unit_test name)
     set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 60)
 endfunction()
 
-# weir_dependency(VAR SCRIPT)
+# weir_dependency(VAR SCRIPT [ARGUMENT...])
 #   Runs SCRIPT, which makes a dependency unless the cache has it, and puts the folder that it prints into VAR.
 function(weir_dependency var script)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${script}")
-    execute_process(COMMAND "${PROJECT_SOURCE_DIR}/${script}" OUTPUT_VARIABLE dir OUTPUT_STRIP_TRAILING_WHITESPACE
+    execute_process(COMMAND "${PROJECT_SOURCE_DIR}/${script}" ${ARGN} OUTPUT_VARIABLE dir OUTPUT_STRIP_TRAILING_WHITESPACE
         RESULT_VARIABLE result)
     if(NOT result EQUAL 0)
         message(FATAL_ERROR "${script} failed; what it said is above")

@@ -8,7 +8,7 @@ fetch() {
     say "llhttp: fetching the sources"
     python3 -m pip download -q --disable-pip-version-check --no-deps --no-binary :all: --require-hashes \
         -r "$here/requirements.txt" -d "$1/tmp" >&2
-    tar -xzf "$1"/tmp/llhttp-*.tar.gz -C "$1" --strip-components=1 --wildcards '*/lib/*' '*/LICENSE'
+    tar --no-same-owner -xzf "$1"/tmp/llhttp-*.tar.gz -C "$1" --strip-components=1 --wildcards '*/lib/*' '*/LICENSE'
     rm -r "$1/tmp"
 }
 

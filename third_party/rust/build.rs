@@ -1,14 +1,14 @@
-// Copies Wasmtime's C headers, which its own build step writes for the features chosen in Cargo.toml, to $WEIR_INCLUDE_OUT.
+//! Copies Wasmtime's C headers, which its own build writes for the features chosen in Cargo.toml, to $WEIR_INCLUDE_OUT.
 use std::{env, fs, io, path::Path};
 
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_headers(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else {
+            copy_headers(&entry.path(), &target)?;
+        } else if target.extension().is_some_and(|extension| extension == "h") {
             fs::copy(entry.path(), &target)?;
         }
     }
@@ -18,9 +18,8 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=WEIR_INCLUDE_OUT");
     println!("cargo::rerun-if-env-changed=DEP_WASMTIME_C_API_INCLUDE");
-    let headers = env::var("DEP_WASMTIME_C_API_INCLUDE").expect("wasmtime-c-api-impl tells where its headers are");
-    match env::var("WEIR_INCLUDE_OUT") {
-        Ok(out) => copy_tree(Path::new(&headers), Path::new(&out)),
-        Err(_) => Ok(()),
+    match (env::var("DEP_WASMTIME_C_API_INCLUDE"), env::var("WEIR_INCLUDE_OUT")) {
+        (Ok(headers), Ok(out)) => copy_headers(Path::new(&headers), Path::new(&out)),
+        _ => Ok(()),
     }
 }
