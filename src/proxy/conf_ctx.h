@@ -1,0 +1,31 @@
+/* What every reader of configuration is given: where to allocate, where to report, what exists. Main thread. */
+#ifndef WEIR_PROXY_CONF_CTX_H
+#define WEIR_PROXY_CONF_CTX_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "proxy/filter.h"
+#include "stats/stats.h"
+
+struct weir_config; /* config/config.h: the file's messages with their positions */
+struct weir_diag;   /* config/diag.h */
+struct weir_access_logger_registry;
+struct weir_net_filter_registry;
+
+struct weir_conf_ctx {
+    struct weir_arena *arena;  /* of the resource being built; lives as long as it */
+    const struct weir_config *config;
+    struct weir_diag *diag;
+    struct weir_stats *stats;
+    const struct weir_filter_registry *http_filters;
+    const struct weir_net_filter_registry *net_filters;
+    const struct weir_access_logger_registry *access_loggers;
+    const struct weir_map *cluster_names;  /* clusters that the configuration has, for "no such cluster" */
+    struct weir_stats_scope scope;         /* of the surrounding connection manager: "http.<prefix>." */
+    void *wasm;                            /* struct weir_wasm_runtime of the process, for filters/wasm */
+    bool validate_only;                    /* --mode validate: open no files for writing, bind nothing */
+    uint32_t n_workers;
+    struct weir_slice service_node, service_cluster, service_zone;
+};
+
+#endif
