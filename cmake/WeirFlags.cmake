@@ -16,6 +16,9 @@ if(WEIR_WASM)
     target_compile_definitions(weir_flags INTERFACE WEIR_WASM=1)
 endif()
 target_include_directories(weir_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
+target_compile_options(weir_flags INTERFACE
+    -include "${PROJECT_SOURCE_DIR}/src/base/banned.h"
+    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca

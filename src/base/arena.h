@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/poison.h"
 #include "base/slice.h"
 
 #define WEIR_ARENA_BLOCK_SIZE 4096
@@ -38,10 +39,11 @@ void weir_arena_fini(struct weir_arena *arena);
 WEIR_NONNULL_RET void *weir_arena_alloc_slow(struct weir_arena *arena, size_t size);
 static inline WEIR_NONNULL_RET void *weir_arena_alloc(struct weir_arena *arena, size_t size)
 {
-    size_t rounded = (size + 15) & ~(size_t)15;
-    if (WEIR_LIKELY(rounded >= size && rounded <= (size_t)(arena->end - arena->next))) {
+    size_t rounded = (size + 15) & ~(size_t)15; /* 0 for nothing and after an overflow: both are for the slow path */
+    if (WEIR_LIKELY(rounded - 1 < (size_t)(arena->end - arena->next))) {
         char *ptr = arena->next;
         arena->next += rounded;
+        WEIR_UNPOISON(ptr, size);
         return ptr;
     }
     return weir_arena_alloc_slow(arena, size);

@@ -3,6 +3,7 @@
 #ifndef WEIR_BASE_LOG_H
 #define WEIR_BASE_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,15 +38,19 @@ WEIR_MUST_CHECK enum weir_err weir_log_set_component(struct weir_slice name, enu
 WEIR_MUST_CHECK enum weir_err weir_log_level_parse(struct weir_slice text, enum weir_log_level *ret);
 const char *weir_log_level_name(enum weir_log_level level);
 const char *weir_log_component_name(enum weir_log_component component);
-/** Where lines go: a path (opened for append, reopened by weir_log_reopen) or NULL for stderr. */
+/** Where lines go: a path (opened for append, reopened by weir_log_reopen) or NULL for stderr. The path is
+ * borrowed for the life of the process. Main thread, before workers start. WEIR_ERR_DENIED, WEIR_ERR_IO. */
 WEIR_MUST_CHECK enum weir_err weir_log_open(const char *path);
 void weir_log_reopen(void);
-/** Envoy's --log-format: %Y-%m-%d %T.%e %t %l %n %v %g %# … ; borrowed for the life of the process. */
+/** Lines that could not be written (disk full, reader gone or not reading). */
+uint64_t weir_log_dropped(void);
+/** Envoy's --log-format: %Y-%m-%d %T.%e %t %l %n %v %g %# … ; borrowed for the life of the process; NULL = Envoy's
+ * default. An unknown operator stays as text. Before other threads start. */
 void weir_log_set_format(const char *format);
 
 static inline bool weir_log_on(enum weir_log_component component, enum weir_log_level level)
 {
-    return (uint8_t)level >= __atomic_load_n((const uint8_t *)&weir_log_levels[component], __ATOMIC_RELAXED);
+    return (uint8_t)level >= atomic_load_explicit(&weir_log_levels[component], memory_order_relaxed);
 }
 WEIR_PRINTF(5, 6) WEIR_COLD void weir_log_write(enum weir_log_component component, enum weir_log_level level, const char *file,
                                      int line, const char *fmt, ...);

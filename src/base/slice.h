@@ -69,6 +69,8 @@ int weir_slice_cmp(struct weir_slice a, struct weir_slice b);
 bool weir_slice_next(struct weir_slice *rest, char sep, struct weir_slice *ret_token);
 /** 64-bit hash, seeded once per process (keys that peers choose are safe). */
 uint64_t weir_slice_hash(struct weir_slice s);
+/** Replaces the random seed, so that a simulation repeats itself exactly; before the first map is filled. */
+void weir_hash_seed_set(uint64_t seed);
 
 /** Decimal digits only, whole slice. WEIR_ERR_SYNTAX, or WEIR_ERR_LIMIT when above `max`. */
 WEIR_MUST_CHECK enum weir_err weir_parse_u64(struct weir_slice s, uint64_t max, uint64_t *ret);
