@@ -12,6 +12,15 @@ struct weir_diag;   /* config/diag.h */
 struct weir_access_logger_registry;
 struct weir_net_filter_registry;
 
+/** Something that a configured extension does on each worker when its listener goes into service there, and when it leaves it
+ * (streams may still run: they hold what they use). E.g. a Wasm plugin: make this worker's VM, start its ticks. */
+struct weir_worker_hook {
+    void (*start)(struct weir_worker *worker, void *arg);
+    void (*stop)(struct weir_worker *worker, void *arg);
+    void *arg;
+    struct weir_worker_hook *next;
+};
+
 struct weir_conf_ctx {
     struct weir_arena *arena;  /* of the resource being built; lives as long as it */
     const struct weir_config *config;
@@ -23,9 +32,18 @@ struct weir_conf_ctx {
     const struct weir_map *cluster_names;  /* clusters that the configuration has, for "no such cluster" */
     struct weir_stats_scope scope;         /* of the surrounding connection manager: "http.<prefix>." */
     void *wasm;                            /* struct weir_wasm_runtime of the process, for filters/wasm */
+    struct weir_worker_hook *hooks;        /* of the listener being built, see weir_conf_add_hook */
+    uint64_t content_hash;                 /* mix in here what is read from other files (modules, certificates): a listener is kept
+                                            * over a reload only if its messages and this are the same */
     bool validate_only;                    /* --mode validate: open no files for writing, bind nothing */
     uint32_t n_workers;
     struct weir_slice service_node, service_cluster, service_zone;
 };
+
+/** Adds a hook; started in the order of adding. */
+void weir_conf_add_hook(struct weir_conf_ctx *ctx, void (*start)(struct weir_worker *worker, void *arg),
+                        void (*stop)(struct weir_worker *worker, void *arg), void *arg);
+/** Mixes the content of another file into ctx->content_hash. */
+void weir_conf_mix_content(struct weir_conf_ctx *ctx, struct weir_slice content);
 
 #endif

@@ -32,6 +32,7 @@ struct weir_listener {
     uint32_t max_accepts_per_event; /* 0 = until none are left */
     uint32_t traffic_direction;
     const void *metadata, *proto;
+    struct weir_worker_hook *hooks; /* run by server/worker.c when a worker takes up or leaves this listener */
     weir_stat stats;                /* base of WEIR_LISTENER_STATS (listener_stats.h) */
     _Atomic int64_t connections;    /* process-wide, for the limit */
     int64_t max_connections;        /* runtime envoy.resource_limits.listener.<name>.connection_limit */
