@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 
 RUST_MIN=1.95
-GO_MIN=1.24
+GO_MIN=1.26
 
 # at_least MINIMUM TEXT: does the first dotted number in TEXT reach MINIMUM?
 at_least() {

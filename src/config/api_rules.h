@@ -1,8 +1,7 @@
 /* What the generator in third_party/envoy-api emits beside the protobuf-c code: the registry of message types, and the
  * rules of validate/validate.proto and the annotations as tables. rules.c enforces them.
  *
- * The generator writes one envoy_api_rules.c that includes this header and every *.pb-c.h and defines the four
- * tables at the bottom. For each field with options:
+ * The generator writes one envoy_api_rules.c that includes this header and defines the tables at the bottom. For each field with options:
  *   - one row for each rule that is set, in any order; IN and NOT_IN have one row for each member of their set;
  *   - `field` is the field's number; `scope` is SELF for a rule on the field, ITEM for repeated.items,
  *     KEY and VALUE for map.keys and map.values;
@@ -14,6 +13,7 @@
 #define WEIR_CONFIG_API_RULES_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -96,5 +96,24 @@ extern const size_t weir_api_n_rules;
 /** Every message type of the schema, nested ones too (map entries not), sorted by name (strcmp). */
 extern const ProtobufCMessageDescriptor *const weir_api_messages[];
 extern const size_t weir_api_n_messages;
+
+/** What a message of an earlier version of the API has become: "envoy.api.v2.Cluster" is envoy.config.cluster.v3.Cluster. */
+struct weir_former_name {
+    const char *name;
+    const ProtobufCMessageDescriptor *now;
+};
+/** Sorted by name (strcmp). */
+extern const struct weir_former_name weir_api_former_names[];
+extern const size_t weir_api_n_former_names;
+
+/** A deprecated value of an enum. protobuf-c knows deprecated fields, but not deprecated values. */
+struct weir_deprecated_value {
+    const char *name; // of the enum, in full
+    int32_t value;
+    bool disallowed; // and refused by Envoy
+};
+/** Sorted by name (strcmp), then in the order of the .proto file. */
+extern const struct weir_deprecated_value weir_api_deprecated_values[];
+extern const size_t weir_api_n_deprecated_values;
 
 #endif
