@@ -23,7 +23,7 @@ struct weir_worker_hook {
 
 struct weir_conf_ctx {
     struct weir_arena *arena;  /* of the resource being built; lives as long as it */
-    const struct weir_config *config;
+    struct weir_config *config;
     struct weir_diag *diag;
     struct weir_stats *stats;
     const struct weir_filter_registry *http_filters;
