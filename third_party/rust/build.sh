@@ -1,6 +1,7 @@
 #!/bin/bash
-# build.sh [both|rure]: builds the static library of this folder, with Wasmtime and rure or with rure alone, into the
-# cache, unless it is there, and prints the folder, which holds lib/ and include/.
+# build.sh [both|rure] [--where]: builds the static library of this folder, with Wasmtime and rure or with rure alone, into the
+# cache, unless it is there, and prints the folder, which holds lib/ and include/. With
+# --where it only prints the folder.
 source "$(dirname "$0")/../../scripts/lib.sh"
 here=$ROOT/third_party/rust
 parts=${1:-both}
@@ -50,6 +51,6 @@ build() {
     rm -rf "$out/target"
 }
 
-dir=$CACHE/rust-$parts-$(hash_of "$here"/{Cargo.toml,Cargo.lock,build.rs,build.sh,src/lib.rs} "$(uname -m)")
-make_once "$dir" build
+dir=$CACHE/rust-$parts-$(hash_of "$here"/{Cargo.toml,Cargo.lock,build.rs,src/lib.rs} "$(uname -m)")
+[ "${2:-}" = --where ] || make_once "$dir" build
 echo "$dir"
