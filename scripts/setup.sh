@@ -64,10 +64,6 @@ $missing"
 rust_parts=both
 [ -z "${WEIR_WASMTIME:-}" ] || rust_parts=rure # the user has a Wasmtime
 if [ -z "${WEIR_NO_APT:-}" ]; then
-    if [ ! -d "$("$ROOT/third_party/rust/build.sh" "$rust_parts" --where)" ] &&
-        [ -z "$("$ROOT/scripts/toolchain.sh" cargo --installed)" ]; then
-        packages="$packages rustc-web cargo-web"
-    fi
     missing=$(missing_packages)
     [ -z "$missing" ] || install_packages "$missing"
 fi
