@@ -21,6 +21,12 @@ struct weir_worker_hook {
     struct weir_worker_hook *next;
 };
 
+/** A file that a reader of configuration read. */
+struct weir_conf_file {
+    struct weir_slice path;
+    struct weir_conf_file *next;
+};
+
 struct weir_conf_ctx {
     struct weir_arena *arena;  /* of the resource being built; lives as long as it */
     struct weir_config *config;
@@ -33,8 +39,9 @@ struct weir_conf_ctx {
     struct weir_stats_scope scope;         /* of the surrounding connection manager: "http.<prefix>." */
     void *wasm;                            /* struct weir_wasm_runtime of the process, for filters/wasm */
     struct weir_worker_hook *hooks;        /* of the listener being built, see weir_conf_add_hook */
-    uint64_t content_hash;                 /* mix in here what is read from other files (modules, certificates): a listener is kept
-                                            * over a reload only if its messages and this are the same */
+    uint64_t content_hash;                 /* of the other files that were read (modules, certificates): a listener is kept over a
+                                            * reload only if its messages and this are the same; see weir_conf_note_file */
+    struct weir_conf_file *files;          /* those files, in ctx->config's arena */
     bool validate_only;                    /* --mode validate: open no files for writing, bind nothing */
     uint32_t n_workers;
     struct weir_slice service_node, service_cluster, service_zone;
@@ -43,7 +50,7 @@ struct weir_conf_ctx {
 /** Adds a hook; started in the order of adding. */
 void weir_conf_add_hook(struct weir_conf_ctx *ctx, void (*start)(struct weir_worker *worker, void *arg),
                         void (*stop)(struct weir_worker *worker, void *arg), void *arg);
-/** Mixes the content of another file into ctx->content_hash. */
-void weir_conf_mix_content(struct weir_conf_ctx *ctx, struct weir_slice content);
+/** Notes that the file `path` was read and holds `content`: mixed into ctx->content_hash, and watched where --watch is given. */
+void weir_conf_note_file(struct weir_conf_ctx *ctx, struct weir_slice path, struct weir_slice content);
 
 #endif

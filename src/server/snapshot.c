@@ -140,7 +140,9 @@ static void build_clusters(struct build *b, const Bootstrap *bootstrap)
 static struct weir_listener *build_listener(struct build *b, const Listener *proto, const struct weir_filter_registry *filters)
 {
     struct weir_conf_ctx ctx = context(b, filters);
+    ctx.files = b->source->files;
     struct weir_listener *listener = weir_listener_new(&ctx, &proto->base);
+    b->source->files = ctx.files;
     if (listener) weir_arena_on_end(&listener->arena, release_source, source_ref(b->source));
     return listener;
 }

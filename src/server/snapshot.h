@@ -13,6 +13,7 @@ struct weir_source {
     _Atomic uint32_t refs;
     struct weir_diag diag;
     struct weir_config *config;
+    struct weir_conf_file *files; /* other files that were read (modules, certificates), for --watch */
 };
 void weir_source_unref(struct weir_source *source);
 
