@@ -3,6 +3,8 @@
 #ifndef WEIR_UPSTREAM_CLUSTER_H
 #define WEIR_UPSTREAM_CLUSTER_H
 
+#include <pthread.h>
+
 #include "base/map.h"
 #include "http/codec.h"
 #include "upstream/host.h"
@@ -10,28 +12,37 @@
 enum weir_lb_policy { WEIR_LB_ROUND_ROBIN, WEIR_LB_LEAST_REQUEST, WEIR_LB_RANDOM, WEIR_LB_RING_HASH, WEIR_LB_MAGLEV };
 enum weir_priority { WEIR_PRIORITY_DEFAULT, WEIR_PRIORITY_HIGH, WEIR_PRIORITIES };
 
-/** One circuit-breaker resource: a process-wide count with a maximum (Envoy: circuit_breakers.thresholds). */
+/** One circuit-breaker resource: a process-wide count with a maximum (Envoy: circuit_breakers.thresholds). The gauge follows by
+ * crossings of the maximum: each is one atomic step, counted by the worker that made it, so the workers' shares add up to 0 or 1. */
 struct weir_resource {
     _Atomic int64_t used;
     int64_t max;
     weir_stat open; /* gauge …_open */
 };
-/** Takes one if there is room. */
-static inline bool weir_resource_take(struct weir_resource *r)
+/** Gives one back. */
+static inline void weir_resource_give(struct weir_resource *r, struct weir_stats_worker *sw)
 {
-    if (atomic_fetch_add_explicit(&r->used, 1, memory_order_relaxed) < r->max) return true;
-    atomic_fetch_sub_explicit(&r->used, 1, memory_order_relaxed);
-    return false;
+    if (atomic_fetch_sub_explicit(&r->used, 1, memory_order_relaxed) == r->max) weir_stat_dec(sw, r->open);
 }
-static inline void weir_resource_give(struct weir_resource *r)
+/** Takes one although there may be no room. */
+static inline void weir_resource_force(struct weir_resource *r, struct weir_stats_worker *sw)
 {
-    atomic_fetch_sub_explicit(&r->used, 1, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&r->used, 1, memory_order_relaxed) + 1 == r->max) weir_stat_inc(sw, r->open);
+}
+/** Takes one if there is room. */
+static inline bool weir_resource_take(struct weir_resource *r, struct weir_stats_worker *sw)
+{
+    int64_t before = atomic_fetch_add_explicit(&r->used, 1, memory_order_relaxed);
+    if (before + 1 == r->max) weir_stat_inc(sw, r->open);
+    if (WEIR_LIKELY(before < r->max)) return true;
+    weir_resource_give(r, sw);
+    return false;
 }
 struct weir_resources {
     struct weir_resource connections, pending, requests, retries, pools;
 };
 
-/* Rows of `cluster.<name>.`; Envoy's names. The upstream engineer completes this list (envoy.md 1.10). */
+/* Rows of `cluster.<name>.`; Envoy's names. */
 #define WEIR_CLUSTER_STATS(X)                                                                                   \
     X(upstream_cx_total, COUNTER) X(upstream_cx_active, GAUGE) X(upstream_cx_http1_total, COUNTER)              \
     X(upstream_cx_http2_total, COUNTER) X(upstream_cx_connect_fail, COUNTER)                                    \
@@ -71,19 +82,26 @@ enum weir_cluster_stat {
     WEIR_CLUSTER_STAT_COUNT
 };
 
+/** SO_KEEPALIVE of upstream connections; 0 = the system's value. */
+struct weir_tcp_keepalive {
+    bool on;
+    uint32_t probes, time_s, interval_s;
+};
+
 /** Shared, immutable but for the atomics; reference-counted. A changed cluster is a new object. */
 struct weir_cluster {
     _Atomic uint32_t refs;
     struct weir_arena arena;
     struct weir_slice name;
-    struct weir_slice alt_stat_name;
+    struct weir_slice stat_name; /* alt_stat_name, else the name; ':' as '_' */
     const void *proto;      /* Envoy__Config__Cluster__V3__Cluster, for config_dump and metadata */
     uint64_t hash;          /* of the configuration: equal hash = same cluster, kept over a reload */
     uint64_t connect_timeout_ms;
     uint32_t buffer_limit;  /* per_connection_buffer_limit_bytes, 1 MiB */
     enum weir_lb_policy lb;
     uint32_t lb_choice_count;
-    uint32_t panic_threshold; /* per cent, 50 */
+    uint32_t panic_threshold; /* per cent, 50; 0 = never */
+    bool fail_on_panic;       /* none rather than any host in panic */
     enum weir_http_protocol protocol; /* upstream protocol; WEIR_HTTP_11 or WEIR_HTTP_2 */
     struct weir_h1_options h1;
     uint64_t idle_timeout_ms;         /* 1 h */
@@ -92,10 +110,20 @@ struct weir_cluster {
     const struct weir_transport_factory *transport;
     struct weir_resources resources[WEIR_PRIORITIES];
     weir_stat stats; /* base of WEIR_CLUSTER_STATS */
+    weir_stat internal_time, external_time; /* internal.upstream_rq_time … */
     struct weir_stats *registry;
     struct weir_stats_scope scope; /* "cluster.<name>." for dynamic names (upstream_rq_200 …) */
-    struct weir_host_set *_Atomic hosts; /* current members; workers hold a reference of their own */
+    struct weir_tcp_keepalive keepalive;
+    struct weir_host_slots *slots;  /* which host indexes are in use */
+    pthread_mutex_t hosts_lock;     /* over `hosts`: taken when membership changes, never on a request's path */
+    struct weir_host_set *hosts;    /* current members; see weir_cluster_hosts */
 };
+/** The current members, with a reference for the caller. Any thread. */
+struct weir_host_set *weir_cluster_hosts(struct weir_cluster *cluster);
+/** Replaces the members (takes the reference to `set`). Main thread; weir_cluster_worker_hosts_changed tells the workers. */
+void weir_cluster_set_hosts(struct weir_cluster *cluster, struct weir_host_set *set);
+/** Sets the membership gauges to what `set` holds. Any thread. */
+void weir_cluster_publish_hosts(struct weir_cluster *cluster, const struct weir_host_set *set);
 struct weir_cluster *weir_cluster_ref(struct weir_cluster *cluster);
 void weir_cluster_unref(struct weir_cluster *cluster);
 
@@ -119,8 +147,23 @@ struct weir_clusters_worker *weir_clusters_worker_new(struct weir_loop *loop, st
 void weir_clusters_worker_set(struct weir_clusters_worker *cws, struct weir_clusters *clusters);
 /** By name in the current set; NULL if there is none. */
 struct weir_cluster_worker *weir_clusters_worker_find(struct weir_clusters_worker *cws, struct weir_slice name);
-const struct weir_cluster *weir_cluster_worker_conf(const struct weir_cluster_worker *cw);
-/** Adopts cluster->hosts if it changed (posted to each worker after a membership or health change). */
+struct weir_cluster *weir_cluster_worker_conf(const struct weir_cluster_worker *cw);
+/** Keeps `cw` and its cluster while a stream uses them, also after the cluster left the configuration. */
+void weir_cluster_worker_hold(struct weir_cluster_worker *cw);
+void weir_cluster_worker_release(struct weir_cluster_worker *cw);
+/** Counts a response code: upstream_rq_<code>, upstream_rq_<class>, completed, and the internal. or external. subtree. */
+void weir_cluster_worker_count_code(struct weir_cluster_worker *cw, uint32_t code, bool internal);
+/** Records how long a request took. */
+void weir_cluster_worker_count_time(struct weir_cluster_worker *cw, uint64_t ms, bool internal);
+static inline void weir_cluster_count(struct weir_stats_worker *sw, const struct weir_cluster *cluster,
+                                      enum weir_cluster_stat row)
+{
+    weir_stat_inc(sw, cluster->stats + (weir_stat)row);
+}
+/** A worker's stats cells and loop. */
+struct weir_stats_worker *weir_cluster_worker_stats(const struct weir_cluster_worker *cw);
+struct weir_loop *weir_cluster_worker_loop(const struct weir_cluster_worker *cw);
+/** Adopts the cluster's hosts and their health (posted to each worker after a membership or health change). */
 void weir_cluster_worker_hosts_changed(struct weir_cluster_worker *cw);
 /** Closes idle connections and lets busy ones finish; with `now` closes all. */
 void weir_clusters_worker_drain(struct weir_clusters_worker *cws, bool now);
@@ -136,7 +179,8 @@ struct weir_lb_context {
     void *skip_arg;
     uint32_t max_skips;
 };
-/** Picks a host; NULL = none that may be used (503 no healthy upstream). Borrowed until the next turn; hold the set to keep it. */
+/** Picks a host; NULL = none that may be used (503 no healthy upstream). `ctx` may be NULL. Borrowed until the next turn;
+ * weir_pool_get keeps it for its request. */
 struct weir_host *weir_cluster_pick(struct weir_cluster_worker *cw, struct weir_lb_context *ctx);
 
 #endif
