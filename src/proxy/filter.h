@@ -17,13 +17,12 @@ struct weir_worker;
 enum weir_headers_verdict {
     WEIR_HEADERS_CONTINUE,
     WEIR_HEADERS_STOP,                   // later filters wait; body still comes to this filter
-    WEIR_HEADERS_CONTINUE_NO_BODY,       // Envoy ContinueAndDontEndStream's opposite: continue, headers end the stream (body dropped)
     WEIR_HEADERS_STOP_ALL_BUFFER,        // body and trailers held back too, up to the buffer limit (413 / 500 over it)
     WEIR_HEADERS_STOP_ALL_WATERMARK,     // the same with flow control instead of a limit
 };
 enum weir_data_verdict {
     WEIR_DATA_CONTINUE,
-    WEIR_DATA_STOP_BUFFER,    // keep what came in the buffer; next call sees new data only, the buffer via weir_filter_buffered
+    WEIR_DATA_STOP_BUFFER,    // keep what came in the buffer; next call sees new data only, the buffer via weir_filter_*_buffer
     WEIR_DATA_STOP_WATERMARK, // the same with flow control instead of a limit
     WEIR_DATA_STOP_NO_BUFFER, // drop what is left in `data` (the filter has taken it)
 };
@@ -36,6 +35,7 @@ struct weir_filter_ops {
     const char *type;           /* full name of its configuration message */
     const char *route_type;     /* of its per-route message, or NULL */
     bool terminal;
+    bool every_reply;           /* response callbacks come also for replies made before this filter saw the request */
     uint32_t stream_size;       /* bytes of weir_filter.state, zeroed for each stream */
 
     /** Main thread. Reads `msg` (an empty message of `type` when typed_config was absent); what it allocates lives in ctx->arena
@@ -44,8 +44,9 @@ struct weir_filter_ops {
     /** The same for `route_type`. */
     enum weir_err (*parse_route)(struct weir_conf_ctx *ctx, const ProtobufCMessage *msg, void **ret_conf);
 
-    /* One stream, on its worker, in this order. After `done` nothing is called; `done` comes exactly once for every stream on
-     * which init was called. */
+    /* One stream, on its worker, in this order. After the stream has ended only `log` and `done` come, at the end of the loop's
+     * turn and never from inside another call; `done` comes exactly once for every stream on which init was called, nothing after
+     * it. */
     void (*init)(struct weir_filter *f);
     enum weir_headers_verdict (*request_headers)(struct weir_filter *f, struct weir_headers *h, bool end_stream);
     enum weir_data_verdict (*request_data)(struct weir_filter *f, struct weir_buf *data, bool end_stream);
@@ -63,22 +64,42 @@ struct weir_filter_ops {
     void (*done)(struct weir_filter *f);
 };
 
+enum weir_direction { WEIR_REQUEST, WEIR_RESPONSE };
+
+/** Where one direction of a message stands at one filter; chain.c's own. "in" = has come to the filter (and was shown to it, unless
+ * it stopped all), "out" = has gone on to the next one. */
+struct weir_filter_side {
+    struct weir_buf held;    /* body held back here */
+    uint8_t stop;            /* enum of chain.c */
+    bool skip;               /* disabled, or a local reply that it does not see */
+    bool headers_in, headers_out;
+    bool end_in, end_out;
+    bool trailers_in, trailers_out;
+    bool has_held;           /* there is a buffer, maybe empty */
+    bool end_held;           /* the end came while all was stopped */
+    bool streaming;          /* over the limit: back-pressure, not a local reply */
+    bool above;              /* its share of the direction's back-pressure count */
+    bool in_call;            /* one of its callbacks of this direction runs */
+    bool resume;             /* continue was asked for while the chain runs */
+};
+
 /** A filter of one stream. */
 struct weir_filter {
     const struct weir_filter_ops *ops;
     const void *conf;          /* from parse */
+    struct weir_slice name;    /* as configured: the key of per-route configuration */
     struct weir_stream *stream;
     void *state;               /* stream_size bytes in the stream's arena */
     uint8_t index;             /* place in the chain, 0 = first */
-    bool disabled;             /* FilterConfig.disabled on the route: skipped */
-    uint8_t request_state, response_state; /* chain.c's */
+    bool disabled;             /* by the connection manager's or the route's configuration: skipped */
+    struct weir_filter_side side[2]; /* by enum weir_direction */
 };
 
 /* What a filter may do. All on the stream's worker; none re-enters the calling filter before it returns, unless said. */
 
 /** Goes on after a STOP verdict: with the headers if they were held, then the buffered body, then trailers. Runs later filters
- * inside the call; not from inside one of this filter's own callbacks of the same direction (return CONTINUE there).
- * Harmless when nothing is stopped at this filter or the stream is dead. */
+ * inside the call, or when the outermost call into the chain returns if one is running. From inside one of this filter's own
+ * callbacks of that direction it overrides a STOP verdict. Harmless when nothing is stopped here or the stream has ended. */
 void weir_filter_continue_request(struct weir_filter *f);
 void weir_filter_continue_response(struct weir_filter *f);
 
@@ -93,22 +114,25 @@ struct weir_local_reply {
     const char *content_type;      /* NULL = text/plain when there is a body */
 };
 /** Answers the request from here: later request callbacks stop, the reply goes through the response chain of the filters that saw
- * the request. Once response headers were sent the stream is reset instead. May be called from any callback: takes effect when the
- * outermost callback of the chain has returned, whose verdict is then ignored. A second call does nothing. */
+ * the request (and of those with every_reply). If filters have already seen a response whose headers were not sent, the reply
+ * replaces it and is sent as it is; once headers were sent the stream is reset instead. May be called from anywhere: takes effect
+ * when the outermost call into the chain has returned, the verdict of a running callback is then ignored. While one waits, a second
+ * call does nothing. */
 void weir_filter_local_reply(struct weir_filter *f, const struct weir_local_reply *reply);
 /** Ends the stream early in both directions. Deferred like a local reply. */
 void weir_filter_reset(struct weir_filter *f, struct weir_slice details);
 
-/** The body held in the chain's buffer of that direction; NULL if none was ever held. Change it freely. */
+/** The body that this filter holds back in that direction; NULL if it holds none. Change it freely. */
 struct weir_buf *weir_filter_request_buffer(struct weir_filter *f);
 struct weir_buf *weir_filter_response_buffer(struct weir_filter *f);
-/** Adds to the body in the buffer, from a headers or trailers callback (e.g. a body for a body-less message); the next filters get it. */
+/** Moves `data` to the end of what this filter holds back: from a headers callback a body for a body-less message, from a data
+ * callback ahead of what is left in its `data`, from a trailers callback before the trailers. The next filters get it. */
 void weir_filter_add_request_data(struct weir_filter *f, struct weir_buf *data);
 void weir_filter_add_response_data(struct weir_filter *f, struct weir_buf *data);
 /** Trailers to fill for a message that had none: only from the data callback with end_stream. */
 struct weir_headers *weir_filter_add_request_trailers(struct weir_filter *f);
 struct weir_headers *weir_filter_add_response_trailers(struct weir_filter *f);
-/** Buffer limit of the direction in bytes; 0 = none. A filter may raise or lower it for its stream. */
+/** What one filter may hold back of a body, in bytes; 0 = no limit. A filter may raise or lower it for its stream, both ways. */
 void weir_filter_set_buffer_limit(struct weir_filter *f, uint32_t bytes);
 /** Asks for less from the peer of that direction (a count) until undone: request data from downstream, response data from upstream. */
 void weir_filter_request_backpressure(struct weir_filter *f, bool on);
