@@ -298,6 +298,20 @@ struct weir_slice weir_buf_pullup(struct weir_buf *buf, size_t len)
     return weir_slice(buf->head->ptr, len);
 }
 
+void weir_buf_compact(struct weir_buf *buf, size_t max)
+{
+    bool compact = buf->head == buf->tail &&
+                   (!buf->head || !buf->head->block || buf->head->block->cap < WEIR_BLOCK_SIZE);
+    if (buf->len == 0 || buf->len > max || compact) {
+        return;
+    }
+    size_t len = buf->len;
+    struct weir_block *block = block_new(buf->pool, (len + 511) & ~(size_t)511);
+    (void)weir_buf_peek(buf, 0, block->data, len);
+    weir_buf_clear(buf);
+    push_back(buf, seg_new(buf, block, block->data, len));
+}
+
 int weir_buf_iovecs(const struct weir_buf *buf, struct iovec *iov, int max, size_t *ret_bytes)
 {
     int n = 0;

@@ -79,6 +79,9 @@ static inline struct weir_slice weir_buf_front(const struct weir_buf *buf)
 }
 /** Makes the first `len` bytes (<= buf->len) contiguous and returns them; copies only if they are not. */
 struct weir_slice weir_buf_pullup(struct weir_buf *buf, size_t len);
+/** Moves content of at most `max` bytes (else does nothing) into one block of about its size, so that a few bytes that stay for long
+ * do not hold whole blocks. */
+void weir_buf_compact(struct weir_buf *buf, size_t max);
 /** Fills at most `max` iovecs for writev; returns how many. `*ret_bytes` = bytes they cover. */
 int weir_buf_iovecs(const struct weir_buf *buf, struct iovec *iov, int max, size_t *ret_bytes);
 
