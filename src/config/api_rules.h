@@ -1,14 +1,17 @@
-/* What the generator in third_party/envoy-api emits beside the protobuf-c code: the registry of message types, and the
- * rules of validate/validate.proto and the annotations as tables. rules.c enforces them.
+/* What the generator in third_party/envoy-api emits beside the protobuf-c code: the registry of message
+ * types, and the rules of validate/validate.proto and the annotations as tables. rules.c enforces them.
  *
- * The generator writes one envoy_api_rules.c that includes this header and defines the tables at the bottom. For each field with options:
- *   - one row for each rule that is set, in any order; IN and NOT_IN have one row for each member of their set;
+ * The generator writes one envoy_api_rules.c that includes this header and defines the tables at the bottom.
+ * For each field with options:
+ *   - one row for each rule that is set, in any order; IN and NOT_IN have one row for each member of their
+ *   set;
  *   - `field` is the field's number; `scope` is SELF for a rule on the field, ITEM for repeated.items,
  *     KEY and VALUE for map.keys and map.values;
- *   - the operand is in `.i` for integers, enums, sizes and counts, in `.d` for float and double, in `.s` for text,
- *     and for durations and timestamps in `.i` as nanoseconds;
+ *   - the operand is in `.i` for integers, enums, sizes and counts, in `.d` for float and double, in `.s` for
+ *     text, and for durations and timestamps in `.i` as nanoseconds;
  *   - limits of unsigned 64-bit fields above INT64_MAX are left out.
- * Messages with (validate.disabled) or (validate.ignored) have no rows; a field with message.skip has a SKIP row. */
+ * Rules that no message uses are not listed: should one appear, the table does not compile. Messages with
+ * (validate.disabled) or (validate.ignored) have no rows; a field with message.skip has a SKIP row. */
 #ifndef WEIR_CONFIG_API_RULES_H
 #define WEIR_CONFIG_API_RULES_H
 
@@ -40,26 +43,13 @@ enum weir_rule_op {
     WEIR_RULE_NOT_IN,
     WEIR_RULE_DEFINED_ONLY, // enum: no numbers without a name
     /* strings and bytes */
-    WEIR_RULE_LEN,       // .i characters (bytes: octets)
     WEIR_RULE_MIN_LEN,   // .i characters
     WEIR_RULE_MAX_LEN,   // .i characters
-    WEIR_RULE_LEN_BYTES, // .i octets
     WEIR_RULE_MIN_BYTES, // .i octets
     WEIR_RULE_MAX_BYTES, // .i octets
     WEIR_RULE_PATTERN,   // .s RE2 expression
     WEIR_RULE_PREFIX,    // .s
     WEIR_RULE_SUFFIX,
-    WEIR_RULE_CONTAINS,
-    WEIR_RULE_NOT_CONTAINS,
-    WEIR_RULE_EMAIL, // the well-known formats have no operand
-    WEIR_RULE_HOSTNAME,
-    WEIR_RULE_IP,
-    WEIR_RULE_IPV4,
-    WEIR_RULE_IPV6,
-    WEIR_RULE_URI,
-    WEIR_RULE_URI_REF,
-    WEIR_RULE_ADDRESS, // host name or IP
-    WEIR_RULE_UUID,
     WEIR_RULE_HEADER_NAME,  // well_known_regex HTTP_HEADER_NAME; .i = strict (1 unless strict: false)
     WEIR_RULE_HEADER_VALUE, // well_known_regex HTTP_HEADER_VALUE; .i = strict
     /* repeated and map */
@@ -97,7 +87,8 @@ extern const size_t weir_api_n_rules;
 extern const ProtobufCMessageDescriptor *const weir_api_messages[];
 extern const size_t weir_api_n_messages;
 
-/** What a message of an earlier version of the API has become: "envoy.api.v2.Cluster" is envoy.config.cluster.v3.Cluster. */
+/** What a message of an earlier version of the API has become: "envoy.api.v2.Cluster" is
+ * envoy.config.cluster.v3.Cluster. */
 struct weir_former_name {
     const char *name;
     const ProtobufCMessageDescriptor *now;

@@ -1,5 +1,5 @@
-/* A configuration that was read: Envoy's own message structs, what each google.protobuf.Any in them holds, and where in
- * the file every message stands, so that later checks can name line, column and path too. */
+/* A configuration that was read: Envoy's own message structs, what each google.protobuf.Any in them holds,
+ * and where in the file every message stands, so that later checks can name line, column and path too. */
 #ifndef WEIR_CONFIG_CONFIG_H
 #define WEIR_CONFIG_CONFIG_H
 
@@ -18,20 +18,25 @@ struct weir_config {
     struct weir_diag *diag;  // borrowed; where reading and later checks report
     /* NULL until something was read. After errors it holds all that could be understood. */
     Envoy__Config__Bootstrap__V3__Bootstrap *bootstrap;
+    bool lenient;                    // unknown fields are warnings, as in what a control plane sends
     struct weir_config_index *index; // private: message -> place, Any -> content
 };
 
 /** An empty configuration that reports to `diag` (which must outlive it). */
 struct weir_config *weir_config_new(struct weir_diag *diag);
+/** Gives back what only reports need (the trees, the places) once all checks are done; conf->diag becomes
+ *  NULL. The messages and what their Any messages hold stay. */
+void weir_config_seal(struct weir_config *conf);
 /** Accepts NULL. */
 void weir_config_free(struct weir_config *conf);
 
 /** Reads a bootstrap from a file, from a text that is merged over it (--config-yaml), or both.
- *  `path`: .yaml and .yml are YAML, .json is JSON, .pb is a serialised Bootstrap; other endings are refused, as Envoy
- *          does. NULL = no file. `overlay`: YAML or JSON text, NULL = none; lists are appended, the rest replaces.
- *  Errors: WEIR_ERR_INVALID when anything was reported as an error (all of it is in conf->diag); WEIR_ERR_IO when the
- *          file cannot be read (reported as well). conf->bootstrap is set whenever the text could be parsed, so that
- *          the caller can go on with its own checks and report all mistakes in one run. */
+ *  `path`: .yaml and .yml are YAML, .json is JSON, .pb is a serialised Bootstrap; other endings are refused,
+ *          as Envoy does. NULL = no file. `overlay`: YAML or JSON text, NULL = none; lists are appended, the
+ *          rest replaces.
+ *  Errors: WEIR_ERR_INVALID when anything was reported as an error (all of it is in conf->diag); WEIR_ERR_IO
+ *          when the file cannot be read (reported as well). conf->bootstrap is set whenever the text could be
+ *          parsed, so that the caller can go on with its own checks and report all mistakes in one run. */
 WEIR_MUST_CHECK enum weir_err weir_config_load(struct weir_config *conf, const char *path,
                                                const char *overlay);
 
@@ -53,24 +58,27 @@ struct weir_any {
     struct weir_slice type; // full message name, "envoy.extensions...v3.Router"; absent: no type URL given
     const ProtobufCMessage *msg; // NULL: empty, or of a type that weir does not know (reported when read)
 };
-/** Looks into an Any of this configuration. All absent for NULL and for one that is not of this configuration. */
+/** Looks into an Any of this configuration. All absent for NULL and for one that is not of this
+ * configuration. */
 struct weir_any weir_config_any(const struct weir_config *conf, const Google__Protobuf__Any *any);
 /** The message in `any` if it is of type `type`; NULL otherwise, without a report. */
 const ProtobufCMessage *weir_config_any_as(const struct weir_config *conf, const Google__Protobuf__Any *any,
                                            const ProtobufCMessageDescriptor *type);
-/** The bytes that a plugin gets for its configuration: the string of a StringValue, the bytes of a BytesValue, the JSON
- *  of a Struct, the serialised message of anything else, nothing for an empty Any. Lives in `arena`.
+/** The bytes that a plugin gets for its configuration: the string of a StringValue, the bytes of a
+ *  BytesValue, the JSON of a Struct, the serialised message of anything else, nothing for an empty Any. Lives
+ *  in `arena`.
  *  Rule: Envoy's MessageUtil::anyToBytes. */
 struct weir_slice weir_config_any_bytes(const struct weir_config *conf, const Google__Protobuf__Any *any,
                                         struct weir_arena *arena);
-/** Warns that an extension was found by its name alone and shows the `typed_config` to write. `msg` is the message
- *  whose `typed_config` lacks a type (an HttpFilter, a Filter, ...). */
+/** Warns that an extension was found by its name alone and shows the `typed_config` to write. `msg` is the
+ *  message whose `typed_config` lacks a type (an HttpFilter, a Filter, ...). */
 void weir_config_warn_untyped(struct weir_config *conf, const ProtobufCMessage *msg, const char *field,
                               const ProtobufCMessageDescriptor *type);
 
-/* Reporting at a message. `msg` is any message of the configuration; `field` one of its fields by its proto name, or
- * NULL for the message itself; `index` an element of a repeated field, or -1. The place is the field's value (its
- * key for an error about the whole field), or the message's when the field was not written. */
+/* Reporting at a message. `msg` is any message of the configuration; `field` one of its fields by its proto
+ * name, or NULL for the message itself; `index` an element of a repeated field, or -1. The place is the
+ * field's value (its key for an error about the whole field), or the message's when the field was not
+ * written. */
 WEIR_PRINTF(5, 6)
 void weir_config_error(struct weir_config *conf, const void *msg, const char *field, int index,
                        const char *fmt, ...);

@@ -1,5 +1,5 @@
-/* Diagnostics: everything that is wrong with a configuration, collected in one run and printed sorted by place, as
- * `file:line:column: path.to.field: what is wrong (what to write instead)`. */
+/* Diagnostics: everything that is wrong with a configuration, collected in one run and printed sorted by
+ * place, as `file:line:column: path.to.field: what is wrong (what to write instead)`. */
 #ifndef WEIR_CONFIG_DIAG_H
 #define WEIR_CONFIG_DIAG_H
 
@@ -47,7 +47,8 @@ struct weir_diag {
 void weir_diag_init(struct weir_diag *diag);
 void weir_diag_fini(struct weir_diag *diag);
 
-/** Names a source and returns its index. Copies `name`, borrows `text` until weir_diag_fini. At most 65535. */
+/** Names a source and returns its index. Copies `name`, borrows `text` until weir_diag_fini. At most 65535.
+ * */
 uint16_t weir_diag_add_source(struct weir_diag *diag, struct weir_slice name, struct weir_slice text);
 
 /** Reports. Copies `path` and the formatted message. */
@@ -70,8 +71,9 @@ struct weir_diag_style {
 };
 /** Excerpts and colour if `out` is a terminal (and NO_COLOR is not set), at most WEIR_CONFIG_DIAGS_SHOWN. */
 struct weir_diag_style weir_diag_style_for(FILE *out);
-/** Prints sorted by source, line and column, errors and warnings together, then a summary line when there is more
- *  than one. Nothing when there is nothing. JSON: one array of {severity, file, line, column, path, message, hint}. */
+/** Prints sorted by source, line and column, errors and warnings together, then a summary line when there is
+ *  more than one. Nothing when there is nothing. JSON: one array of {severity, file, line, column, path,
+ *  message, hint}. */
 void weir_diag_print(struct weir_diag *diag, FILE *out, const struct weir_diag_style *style);
 
 #endif

@@ -1,5 +1,6 @@
-/* A configuration text as a tree of values, each with its place. YAML (1.1 scalars, as Envoy's yaml-cpp types them) and
- * JSON give the same tree. It knows nothing of messages: proto_reader.c gives the values their meaning. */
+/* A configuration text as a tree of values, each with its place. YAML (1.1 scalars, as Envoy's yaml-cpp types
+ * them) and JSON give the same tree. It knows nothing of messages: proto_reader.c gives the values their
+ * meaning. */
 #ifndef WEIR_CONFIG_NODE_H
 #define WEIR_CONFIG_NODE_H
 
@@ -52,8 +53,8 @@ struct weir_node {
 /** Reads the first document of a YAML text.
  *  Owns:   copies everything into `arena`; `text` may go.
  *  Errors: WEIR_ERR_SYNTAX, or WEIR_ERR_LIMIT (limits.h), with a diagnostic at the place; `*ret` untouched.
- *  Rule:   aliases share their node; "<<" merges; a key tagged !ignore is dropped; of equal keys the last wins, with
- *          a warning that names both lines. An empty text is an error, `{}` is not. */
+ *  Rule:   aliases share their node; "<<" merges; a key tagged !ignore is dropped; of equal keys the last
+ *          wins, with a warning that names both lines. An empty text is an error, `{}` is not. */
 WEIR_MUST_CHECK enum weir_err weir_node_read_yaml(struct weir_arena *arena, struct weir_diag *diag,
                                                   uint16_t source, struct weir_slice text,
                                                   const struct weir_node **ret);

@@ -1,5 +1,5 @@
-/* Messages to JSON, as Envoy's admin prints them: proto field names, fields in the order of their numbers, "@type" first
- * in an Any, durations as "1.5s", unset fields left out, one space of indentation. */
+/* Messages to JSON, as Envoy's admin prints them: proto field names, fields in the order of their numbers,
+ * "@type" first in an Any, durations as "1.5s", unset fields left out, one space of indentation. */
 #ifndef WEIR_CONFIG_PROTO_JSON_H
 #define WEIR_CONFIG_PROTO_JSON_H
 
@@ -12,9 +12,12 @@ struct weir_proto_json_style {
     int indent;   // levels that the surrounding text is indented already
 };
 
-/** Appends `msg` to `out`. `conf` (NULL = none) knows what its Any messages hold; others are unpacked if their type is
- *  known, and print as {"@type", "value": base64} if not. */
+/** Appends `msg` to `out`. `conf` (NULL = none) knows what its Any messages hold; others are unpacked if
+ *  their type is known, and print as {"@type", "value": base64} if not. */
 void weir_proto_json(struct weir_str *out, const struct weir_config *conf, const void *msg,
                      const struct weir_proto_json_style *style);
+/** Appends the value of one field (neither repeated nor a message) as JSON. */
+void weir_proto_json_value(struct weir_str *out, const ProtobufCMessage *msg,
+                           const ProtobufCFieldDescriptor *field);
 
 #endif

@@ -1,5 +1,6 @@
-/* Which fields of Envoy's messages weir implements. Each consumer declares a table next to the code that reads the
- * message; whatever a file sets beyond it is refused by name at its place, so nothing is ever silently ignored.
+/* Which fields of Envoy's messages weir implements. Each consumer declares a table next to the code that
+ * reads the message; whatever a file sets beyond it is refused by name at its place, so nothing is ever
+ * silently ignored.
  *
  *     static const struct weir_supported_field cluster_fields[] = {
  *         {.name = "name"},
@@ -25,9 +26,9 @@ enum weir_field_state {
 struct weir_supported_field {
     const char *name; // proto name
     enum weir_field_state state;
-    /* The values that are implemented, separated by spaces, as one writes them: enumerators, numbers, true, false,
-     * durations ("0s"). NULL = all. Any other value is refused and these are named. Enumerators, wrappers and
-     * durations compare by meaning. */
+    /* The values that are implemented, separated by spaces, as one writes them: enumerators, numbers, true,
+     * false, durations ("0s"). NULL = all. Any other value is refused and these are named. Enumerators,
+     * wrappers and durations compare by meaning. */
     const char *values;
     const char *note; // for docs and for the warning of WEIR_FIELD_IGNORED
     const struct weir_supported_fields
@@ -44,8 +45,9 @@ struct weir_supported_fields {
         &(descriptor), (table), WEIR_COUNTOF(table) \
     }
 
-/** Reports every field of `msg` that is set, not at its default and not in `table`: "known to Envoy, not implemented
- *  by weir yet". Returns whether nothing was refused. `msg` must be of the table's type; NULL is fine. */
+/** Reports every field of `msg` that is set, not at its default and not in `table`: "known to Envoy, not
+ *  implemented by weir yet". Returns whether nothing was refused. `msg` must be of the table's type; NULL is
+ *  fine. */
 bool weir_config_check_supported(struct weir_config *conf, const void *msg,
                                  const struct weir_supported_fields *table);
 
