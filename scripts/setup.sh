@@ -38,6 +38,7 @@ as_root() {
 show_apt() {
     awk -v n="$1" '
         /^Get:/ { fetched++; what = "fetched"; count = fetched }
+        /^Unpacking/ { unpacked++; what = "unpacked"; count = unpacked }
         /^Setting up/ { set_up++; what = "set up"; count = set_up }
         /^(E|W):/ { print "weir:   " $0; fflush() }
         what && systime() >= next_line {
@@ -79,5 +80,8 @@ test | bench | dev)
     ;;
 esac
 case $purpose in
-test | dev) "$ROOT/scripts/toolchain.sh" npm >/dev/null ;;
+test | dev)
+    "$ROOT/scripts/toolchain.sh" npm >/dev/null
+    "$ROOT/scripts/toolchain.sh" cargo-wasm >/dev/null
+    ;;
 esac
