@@ -3,7 +3,7 @@
 # answer. Run from the repository's root, after the build. With WEIR_RUN_ONCE=1 it ends after the first answer (tests do that).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-weir=${WEIR:-build/weir}
+weir=${WEIR_BIN:-build/weir}
 out=build/examples/article
 mkdir -p "$out"
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def weir_binary():
-    return os.environ.get("WEIR", str(ROOT / "build" / "weir"))
+    return os.environ.get("WEIR_BIN", str(ROOT / "build" / "weir"))
 
 
 def envoy_binary():
