@@ -21,10 +21,11 @@ test: ## Set everything up and run every test (some: scripts/test.sh unit e2e)
 	@scripts/setup.sh test
 	@scripts/test.sh
 
-bench: ## Compare speed and memory with nginx, HAProxy, Envoy and a bare relay
+bench: ## Compare speed and memory with others (BENCH=--help for its options)
 	@scripts/setup.sh bench
 	@$(MAKE) --no-print-directory build
-	@bench/run
+	@cmake --build --preset release --target bench_programs
+	@"$$(scripts/toolchain.sh python)" bench/run.py $(BENCH)
 
 fuzz: ## Fuzz for long (FUZZ_SECONDS a target, 600)
 	@scripts/setup.sh fuzz
