@@ -43,7 +43,7 @@ build() {
         cp "$lib" "$out/lib/"
     else
         # The user's Wasmtime may hold another Rust standard library: hide all of ours but rure's own functions.
-        ld -r --whole-archive "$lib" -o "$out/rure.o"
+        ld -r --force-group-allocation --whole-archive "$lib" -o "$out/rure.o"
         objcopy --remove-section=.llvmbc --remove-section=.llvmcmd --wildcard --keep-global-symbol='rure_*' "$out/rure.o"
         ar rcs "$out/lib/libweir_rust.a" "$out/rure.o"
         rm "$out/rure.o"
