@@ -158,6 +158,23 @@ void weir_buf_add(struct weir_buf *buf, struct weir_slice s)
     }
 }
 
+char *weir_buf_reserve(struct weir_buf *buf, size_t len)
+{
+    WEIR_ASSERT(len > 0 && len <= WEIR_BLOCK_SIZE);
+    if (room_behind(buf->tail) < len) {
+        struct weir_block *block = weir_block_get(buf->pool);
+        push_back(buf, seg_new(buf, block, block->data, 0));
+    }
+    return buf->tail->ptr + buf->tail->len;
+}
+
+void weir_buf_commit(struct weir_buf *buf, size_t len)
+{
+    WEIR_ASSERT(len > 0 && len <= room_behind(buf->tail));
+    buf->tail->len += len;
+    buf->len += len;
+}
+
 /* A segment's memory is written only through its block, so borrowed bytes stay constant in effect. */
 static char *seg_ptr(struct weir_slice s)
 {

@@ -58,6 +58,11 @@ void weir_buf_clear(struct weir_buf *buf);
 
 /** Copies `s` to the end (into the last block's free tail where it is exclusively ours, else into new blocks). */
 void weir_buf_add(struct weir_buf *buf, struct weir_slice s);
+/** `len` (1 to WEIR_BLOCK_SIZE) contiguous bytes behind the end to write into; they join the buffer with weir_buf_commit, which must
+ * follow before anything else is done with the buffer. For encoders that know an upper bound. */
+WEIR_NONNULL_RET char *weir_buf_reserve(struct weir_buf *buf, size_t len);
+/** Appends the first `len` (at least 1) reserved bytes. */
+void weir_buf_commit(struct weir_buf *buf, size_t len);
 /** Appends `s` without a copy: the memory must stay until the buffer has dropped it. */
 void weir_buf_add_static(struct weir_buf *buf, struct weir_slice s);
 /** Appends a slice of `block` without a copy; takes one reference of its own. */
