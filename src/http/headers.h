@@ -13,6 +13,12 @@ struct weir_header {
     uint16_t id; /* enum weir_header_id */
 };
 
+/** A name as it was written on the wire (header_key_format: preserve_case); a list in the arena. */
+struct weir_header_spelling {
+    const struct weir_header_spelling *next;
+    struct weir_slice name;
+};
+
 struct weir_headers {
     struct weir_arena *arena;
     struct weir_header *v;
@@ -20,6 +26,7 @@ struct weir_headers {
     size_t bytes;         /* sum of name and value lengths (Envoy: byteSize) */
     uint64_t present[2];  /* bit per id (ids < 128): may be set for absent ids after removal, never clear for present ones */
     uint32_t generation;  /* counts changes: lets callers cache what they derived */
+    const struct weir_header_spelling *spellings; /* preserve_case: names as they were received; NULL = not kept */
 };
 
 /** An empty map whose memory comes from `arena`. */

@@ -1,0 +1,332 @@
+/* See codec_trace.h. */
+#include "codec_trace.h"
+
+#include "base/list.h"
+
+#define TEXT_MAX (4u << 20)
+
+static struct trace *trace_of(struct weir_codec *codec)
+{
+    return codec->owner;
+}
+
+static void close_body(struct trace *t)
+{
+    if (t->body_open) {
+        weir_str_addc(&t->text, '"');
+        t->body_open = false;
+    }
+}
+
+static void put_fields(struct trace *t, const struct weir_headers *h, bool skip_pseudo)
+{
+    bool first = true;
+    weir_str_addc(&t->text, '{');
+    for (uint32_t i = 0; i < h->n; i++) {
+        if (skip_pseudo && h->v[i].name.ptr[0] == ':' && h->v[i].id != WEIR_H_SCHEME) {
+            continue;
+        }
+        weir_str_printf(&t->text, "%s%.*s: %.*s", first ? "" : "; ", WEIR_SARG(h->v[i].name), WEIR_SARG(h->v[i].value));
+        first = false;
+    }
+    weir_str_addc(&t->text, '}');
+}
+
+static void put_or_dash(struct trace *t, struct weir_slice s)
+{
+    weir_str_add(&t->text, s.ptr ? s : WEIR_S("-"));
+}
+
+static void reply(struct trace *t, struct weir_codec_stream *cs, uint32_t status, const char *body)
+{
+    struct weir_headers h;
+    weir_headers_init(&h, &t->arena);
+    weir_headers_set_status(&h, status);
+    if (status == 101) {
+        weir_headers_add(&h, WEIR_H_CONNECTION, WEIR_S("upgrade"));
+        weir_headers_add(&h, WEIR_H_UPGRADE, WEIR_S("websocket"));
+    }
+    if (!body) {
+        t->codec->ops->send_headers(cs, &h, status != 101);
+        return;
+    }
+    struct weir_buf data;
+    weir_buf_init(&data, &t->loop.bufs);
+    weir_buf_add(&data, weir_slice_str(body));
+    weir_headers_set_u64(&h, WEIR_H_CONTENT_LENGTH, data.len);
+    t->codec->ops->send_headers(cs, &h, false);
+    t->codec->ops->send_data(cs, &data, true);
+}
+
+static void message_end(struct trace *t, struct weir_codec_stream *cs)
+{
+    close_body(t);
+    weir_str_addc(&t->text, '.');
+    if (t->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_AT_END) {
+        reply(t, cs, 200, NULL);
+    }
+}
+
+static void on_headers(struct weir_codec_stream *cs, struct weir_headers *h, bool end_stream)
+{
+    struct trace *t = trace_of(cs->codec);
+    if (cs->codec->role == WEIR_CODEC_SERVER) {
+        weir_str_addc(&t->text, '>');
+        put_or_dash(t, weir_headers_method(h));
+        weir_str_addc(&t->text, ' ');
+        put_or_dash(t, weir_headers_path(h));
+        weir_str_addc(&t->text, ' ');
+        put_or_dash(t, weir_headers_authority(h));
+    } else {
+        weir_str_printf(&t->text, "<%u", weir_headers_status(h));
+    }
+    put_fields(t, h, true);
+    if (t->reset_at_head) {
+        cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
+        return;
+    }
+    if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_AT_HEAD) {
+        reply(t, cs, 200, "early");
+    }
+    if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_SWITCH) {
+        reply(t, cs, 101, NULL);
+    }
+    if (end_stream) {
+        message_end(t, cs);
+    }
+}
+
+static void on_informational(struct weir_codec_stream *cs, struct weir_headers *h)
+{
+    struct trace *t = trace_of(cs->codec);
+    weir_str_printf(&t->text, "i%u", weir_headers_status(h));
+    put_fields(t, h, true);
+}
+
+static void on_data(struct weir_codec_stream *cs, struct weir_buf *data, bool end_stream)
+{
+    struct trace *t = trace_of(cs->codec);
+    if (data->len > 0 && !t->body_open) {
+        weir_str_addc(&t->text, '"');
+        t->body_open = true;
+    }
+    for (const struct weir_seg *seg = data->head; seg; seg = seg->next) {
+        weir_str_add(&t->text, weir_slice(seg->ptr, seg->len));
+    }
+    if (t->reply == TRACE_REPLY_SWITCH) {
+        cs->codec->ops->send_data(cs, data, end_stream);
+    }
+    if (t->reset_at_data) {
+        close_body(t);
+        cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
+        return;
+    }
+    if (end_stream) {
+        message_end(t, cs);
+    }
+}
+
+static void on_trailers(struct weir_codec_stream *cs, struct weir_headers *trailers)
+{
+    struct trace *t = trace_of(cs->codec);
+    close_body(t);
+    weir_str_addc(&t->text, 'T');
+    put_fields(t, trailers, false);
+    message_end(t, cs);
+}
+
+static void on_reset(struct weir_codec_stream *cs, enum weir_reset reason, const char *detail)
+{
+    struct trace *t = trace_of(cs->codec);
+    close_body(t);
+    weir_str_printf(&t->text, "x %s (%s)", weir_reset_text(reason), detail);
+    t->cs = NULL;
+}
+
+static void on_error(struct weir_codec_stream *cs, uint32_t status, const char *body, const char *detail)
+{
+    struct trace *t = trace_of(cs->codec);
+    close_body(t);
+    weir_str_printf(&t->text, "!%u %s", status, detail);
+    reply(t, cs, status, body);
+}
+
+static void on_watermark(struct weir_codec_stream *cs, bool above)
+{
+    weir_str_adds(&trace_of(cs->codec)->text, above ? "^" : "v");
+}
+
+static const struct weir_codec_stream_ops stream_ops = {
+    .on_headers = on_headers,
+    .on_informational = on_informational,
+    .on_data = on_data,
+    .on_trailers = on_trailers,
+    .on_reset = on_reset,
+    .on_error = on_error,
+    .on_watermark = on_watermark,
+};
+
+static struct weir_headers *on_stream(struct weir_codec *codec, struct weir_codec_stream *cs)
+{
+    struct trace *t = trace_of(codec);
+    t->n_streams++;
+    t->cs = cs;
+    cs->ops = &stream_ops;
+    cs->owner = t;
+    weir_headers_init(&t->head, &t->arena);
+    return &t->head;
+}
+
+static void on_stream_done(struct weir_codec *codec, struct weir_codec_stream *cs)
+{
+    struct trace *t = trace_of(codec);
+    (void)cs;
+    close_body(t);
+    weir_str_addc(&t->text, ';');
+    t->cs = NULL;
+}
+
+static void on_goaway(struct weir_codec *codec)
+{
+    close_body(trace_of(codec));
+    weir_str_addc(&trace_of(codec)->text, 'G');
+}
+
+static void on_output(struct weir_codec *codec)
+{
+    (void)codec;
+}
+
+static void on_fatal(struct weir_codec *codec, const char *detail)
+{
+    struct trace *t = trace_of(codec);
+    close_body(t);
+    t->n_fatal++;
+    weir_str_printf(&t->text, "F %s", detail);
+}
+
+static void on_resume(struct weir_codec *codec)
+{
+    trace_of(codec)->resumed = true;
+}
+
+static const struct weir_codec_conn_ops conn_ops = {
+    .on_stream = on_stream,
+    .on_stream_done = on_stream_done,
+    .on_goaway = on_goaway,
+    .on_output = on_output,
+    .on_fatal = on_fatal,
+    .on_resume = on_resume,
+};
+
+void trace_init_h1(struct trace *t, enum weir_codec_role role, const struct weir_h1_options *options)
+{
+    *t = (struct trace){0};
+    weir_buf_pool_init(&t->loop.bufs, 16);
+    weir_list_init(&t->loop.end_of_turn);
+    weir_arena_init(&t->arena, &t->loop.arenas);
+    weir_buf_init(&t->in, &t->loop.bufs);
+    weir_buf_init(&t->out, &t->loop.bufs);
+    weir_str_init(&t->text, TEXT_MAX);
+    weir_str_init(&t->wrote, TEXT_MAX);
+    t->codec = weir_h1_codec_new(role, &t->loop, &t->out, &conn_ops, t,
+                                 options ? options : &weir_h1_options_default[role]);
+}
+
+void trace_fini(struct trace *t)
+{
+    t->codec->ops->free(t->codec);
+    weir_buf_clear(&t->in);
+    weir_buf_clear(&t->out);
+    weir_arena_fini(&t->arena);
+    weir_arena_pool_fini(&t->loop.arenas);
+    weir_buf_pool_fini(&t->loop.bufs);
+    weir_str_fini(&t->text);
+    weir_str_fini(&t->wrote);
+}
+
+void trace_turn(struct trace *t)
+{
+    for (bool again = true; again;) {
+        while (!weir_list_empty(&t->loop.end_of_turn)) {
+            struct weir_list *first = weir_list_first(&t->loop.end_of_turn);
+            struct weir_task *task = WEIR_CONTAINER_OF(first, struct weir_task, link);
+            weir_list_unlink(first);
+            task->fn(task);
+        }
+        again = t->resumed;
+        if (again) {
+            t->resumed = false;
+            t->codec->ops->recv(t->codec, &t->in, false);
+        }
+    }
+    for (const struct weir_seg *seg = t->out.head; seg; seg = seg->next) {
+        weir_str_add(&t->wrote, weir_slice(seg->ptr, seg->len));
+    }
+    weir_buf_clear(&t->out);
+}
+
+/* A block of its own for every packet, as after a read. */
+static void add_packet(struct trace *t, struct weir_slice bytes)
+{
+    while (bytes.len > 0) {
+        struct weir_slice part = weir_slice_first(bytes, WEIR_BLOCK_SIZE);
+        struct weir_block *block = weir_block_get(&t->loop.bufs);
+        memcpy(block->data, part.ptr, part.len);
+        weir_buf_add_block(&t->in, block, weir_slice(block->data, part.len));
+        weir_block_unref(&t->loop.bufs, block);
+        bytes = weir_slice_from(bytes, part.len);
+    }
+}
+
+void trace_feed(struct trace *t, struct weir_slice bytes, bool eof)
+{
+    add_packet(t, bytes);
+    t->codec->ops->recv(t->codec, &t->in, eof);
+    trace_turn(t);
+}
+
+void trace_feed_segments(struct trace *t, struct weir_slice bytes, size_t step, bool eof)
+{
+    for (size_t at = 0; at < bytes.len; at += step) {
+        add_packet(t, weir_slice_first(weir_slice_from(bytes, at), step));
+    }
+    t->codec->ops->recv(t->codec, &t->in, eof);
+    trace_turn(t);
+}
+
+void trace_request(struct trace *t, const char *method, bool end_stream)
+{
+    struct weir_headers h;
+    weir_headers_init(&h, &t->arena);
+    weir_headers_add(&h, WEIR_H_AUTHORITY, WEIR_S("up"));
+    weir_headers_add(&h, WEIR_H_PATH, WEIR_S("/p"));
+    weir_headers_add(&h, WEIR_H_METHOD, weir_slice_str(method));
+    t->cs = t->codec->ops->open(t->codec, &stream_ops, t, &t->arena);
+    if (!t->cs) {
+        weir_str_adds(&t->text, "no stream");
+        return;
+    }
+    t->codec->ops->send_headers(t->cs, &h, end_stream);
+    trace_turn(t);
+}
+
+void trace_send(struct trace *t, const char *body, bool end_stream)
+{
+    struct weir_buf data;
+    weir_buf_init(&data, &t->loop.bufs);
+    weir_buf_add(&data, weir_slice_str(body));
+    t->codec->ops->send_data(t->cs, &data, end_stream);
+    trace_turn(t);
+}
+
+const char *trace_text(struct trace *t)
+{
+    close_body(t);
+    return t->text.ptr ? t->text.ptr : "";
+}
+
+const char *trace_wrote(struct trace *t)
+{
+    return t->wrote.ptr ? t->wrote.ptr : "";
+}
