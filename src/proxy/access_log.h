@@ -9,12 +9,30 @@
 struct weir_conf_ctx;
 struct weir_worker;
 
+/* Why a record is written (Envoy's data.accesslog.v3.AccessLogType, same order). */
+#define WEIR_ACCESS_LOG_TYPES(X)                                                                              \
+    X(NOT_SET, "NotSet") X(TCP_UPSTREAM_CONNECTED, "TcpUpstreamConnected") X(TCP_PERIODIC, "TcpPeriodic")     \
+    X(TCP_CONNECTION_END, "TcpConnectionEnd") X(DOWNSTREAM_START, "DownstreamStart")                          \
+    X(DOWNSTREAM_PERIODIC, "DownstreamPeriodic") X(DOWNSTREAM_END, "DownstreamEnd")                           \
+    X(UPSTREAM_POOL_READY, "UpstreamPoolReady") X(UPSTREAM_PERIODIC, "UpstreamPeriodic")                      \
+    X(UPSTREAM_END, "UpstreamEnd")                                                                            \
+    X(DOWNSTREAM_TUNNEL_SUCCESSFULLY_ESTABLISHED, "DownstreamTunnelSuccessfullyEstablished")                  \
+    X(UDP_TUNNEL_UPSTREAM_CONNECTED, "UdpTunnelUpstreamConnected") X(UDP_PERIODIC, "UdpPeriodic")             \
+    X(UDP_SESSION_END, "UdpSessionEnd")
+enum weir_access_log_type {
+#define X(id, name) WEIR_ACCESS_LOG_##id,
+    WEIR_ACCESS_LOG_TYPES(X)
+#undef X
+    WEIR_ACCESS_LOG_TYPE_COUNT
+};
+
 /** What a logger is given. Maps may be NULL (the message never came). */
 struct weir_log_context {
     struct weir_worker *worker;
     const struct weir_stream_info *info;
     const struct weir_headers *request_headers, *response_headers, *response_trailers;
     struct weir_arena *arena; /* scratch of the stream */
+    enum weir_access_log_type type;
 };
 
 struct weir_access_logger_ops {
