@@ -58,7 +58,7 @@ class Proxy:
         command = [binary or weir_binary(), "-c", str(self.config), "--admin-address-path", str(self.admin_file)]
         command += ["--concurrency", str(concurrency), "--drain-time-s", "5", "--file-flush-interval-msec", "50"]
         if self.is_envoy:
-            command += ["--use-dynamic-base-id", "--base-id-path", str(self.dir / "base-id")]
+            command += ["--use-dynamic-base-id", "-l", "warning"]
         command += list(args)
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.dir, env={**os.environ, **(env or {})})
         self.admin_address = None
