@@ -559,8 +559,8 @@ static void check_message(struct checker *checker, const ProtobufCMessage *msg)
     for (unsigned i = 0; i < msg->descriptor->n_fields; i++) {
         struct field_check check = {
             checker, msg, &msg->descriptor->fields[i], -1, rules->rules + next, 0, WEIR_RULE_SELF};
-        while (next < rules->n_rules && rules->rules[next].field == check.field->id)
-            next++, check.n_rules++;
+        for (; next < rules->n_rules && rules->rules[next].field == check.field->id; next++)
+            check.n_rules++;
         if (check.n_rules > 0)
             check_field(&check);
         if (check.field->type == PROTOBUF_C_TYPE_MESSAGE && !rule_of(&check, WEIR_RULE_SKIP)) {

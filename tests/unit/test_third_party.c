@@ -96,11 +96,12 @@ static const struct weir_rule *find_rule(const struct weir_message_rules *rules,
 
 static void test_envoy_messages_survive_the_wire(void **state)
 {
-    Envoy__Config__Bootstrap__V3__RuntimeLayer layer = ENVOY__CONFIG__BOOTSTRAP__V3__RUNTIME_LAYER__INIT;
+    Envoy__Config__Bootstrap__V3__RuntimeLayer layer;
     uint8_t bytes[64];
     char name[] = "static";
 
     (void)state;
+    envoy__config__bootstrap__v3__runtime_layer__init(&layer);
     layer.name = name;
     size_t len = envoy__config__bootstrap__v3__runtime_layer__pack(&layer, bytes);
     Envoy__Config__Bootstrap__V3__RuntimeLayer *copy =
