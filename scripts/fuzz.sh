@@ -16,8 +16,10 @@ for source in fuzz/fuzz_*.c; do
     mkdir -p "fuzz/corpus/$target" "build/corpus/$target"
     dict=fuzz/dict/$target.dict
     say "$target: $seconds s"
+    options=()
+    [ ! -f "$dict" ] || options+=("-dict=$dict")
     if "build/fuzz/fuzz/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-        -artifact_prefix="fuzz/corpus/$target/" $([ ! -f "$dict" ] || echo "-dict=$dict") \
+        -artifact_prefix="fuzz/corpus/$target/" "${options[@]}" \
         "build/corpus/$target" "fuzz/corpus/$target"; then
         passed=$((passed + 1))
     else

@@ -1,4 +1,5 @@
 # Sourced by the other scripts: the cache folder, messages, and "make it once".
+# shellcheck shell=bash
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
