@@ -135,7 +135,8 @@ static bool is_repetition(const struct weir_diag_entry *a, const struct weir_dia
 
 static void sort_entries(struct weir_diag *diag)
 {
-    if (diag->n_entries == 0) return;
+    if (diag->n_entries == 0)
+        return;
     qsort(diag->entries, diag->n_entries, sizeof(*diag->entries), compare_entries);
     size_t kept = 0;
     for (size_t i = 0; i < diag->n_entries; i++) {

@@ -49,22 +49,6 @@ static bool is_listed(struct weir_slice value, const char *values)
     return false;
 }
 
-/* A message whose fields are all unset: nothing was asked for. Wrappers, durations and the like say something
- * by being there. */
-static bool is_empty_message(const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *field)
-{
-    if (field->label == PROTOBUF_C_LABEL_REPEATED || field->type != PROTOBUF_C_TYPE_MESSAGE)
-        return false;
-    const ProtobufCMessage *sub = weir_schema_sub(msg, field, 0);
-    if (!sub || weir_schema_is_oneof(field) || weir_schema_known_type(sub->descriptor) != WEIR_TYPE_PLAIN)
-        return false;
-    for (unsigned i = 0; i < sub->descriptor->n_fields; i++) {
-        if (weir_schema_count(sub, &sub->descriptor->fields[i]) > 0)
-            return false;
-    }
-    return true;
-}
-
 static bool check_fields(struct weir_config *conf, const ProtobufCMessage *msg,
                          const struct weir_supported_fields *table);
 
@@ -87,13 +71,11 @@ static bool check_nested(struct weir_config *conf, const ProtobufCMessage *msg,
 static void refuse_value(struct weir_config *conf, const ProtobufCMessage *msg,
                          const ProtobufCFieldDescriptor *field, struct weir_slice value, const char *values)
 {
-    weir_config_error(conf, msg, field->name, -1, "%.*s is known to Envoy, not implemented by weir yet",
-                      WEIR_SARG(value));
-    if (strchr(values, ' ')) {
-        weir_config_hint(conf, "implemented are: %s", values);
-    } else {
-        weir_config_hint(conf, "implemented is: %s", values);
-    }
+    bool is_word = value.len > 0 && *value.ptr != '{';
+    weir_config_error(conf, msg, field->name, -1, "%.*s%sknown to Envoy, not implemented by weir yet",
+                      WEIR_SARG(is_word ? value : WEIR_S("")), is_word ? " is " : "");
+    if (is_word)
+        weir_config_hint(conf, "implemented: %s", values);
 }
 
 /* A field that is set, and its row (NULL: not in the table). */
@@ -101,8 +83,6 @@ static bool check_field(struct weir_config *conf, const ProtobufCMessage *msg,
                         const ProtobufCFieldDescriptor *field, const struct weir_supported_field *row)
 {
     if (!row) {
-        if (is_empty_message(msg, field))
-            return true;
         weir_config_error(conf, msg, field->name, -1, "known to Envoy, not implemented by weir yet");
         return false;
     }
@@ -112,7 +92,7 @@ static bool check_field(struct weir_config *conf, const ProtobufCMessage *msg,
         struct weir_slice value = value_text(conf, msg, field, &text);
         bool listed = is_listed(value, row->values);
         if (!listed)
-            refuse_value(conf, msg, field, value.len ? value : WEIR_S("this"), row->values);
+            refuse_value(conf, msg, field, value, row->values);
         weir_str_fini(&text);
         if (!listed)
             return false;
