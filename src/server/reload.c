@@ -53,10 +53,11 @@ static void hand_over(struct weir_server *server, struct weir_snapshot *snapshot
     }
 }
 
-static void refuse(struct weir_server *server, const char *why, size_t len)
+static void refuse(struct weir_server *server, struct weir_slice why)
 {
+    weir_str_add(&server->reload_error, why);
     weir_stat_inc(server->main->stats, server->base + WEIR_SERVER_STAT_reload_failure);
-    WEIR_LOG(ERROR, SERVER, "reload refused, the old configuration stays in service: %.*s", (int)len, why);
+    WEIR_LOG(ERROR, SERVER, "reload refused, the old configuration stays in service: %.*s", WEIR_SARG(why));
 }
 
 void weir_reload_begin(struct weir_server *server)
@@ -67,6 +68,7 @@ void weir_reload_begin(struct weir_server *server)
         return;
     }
     WEIR_LOG(INFO, SERVER, "rereading %s", server->deps.path ? server->deps.path : "the configuration");
+    weir_str_clear(&server->reload_error);
     struct weir_source *source;
     struct weir_snapshot *snapshot = weir_snapshot_build(&server->deps, server->snapshot, &source);
     weir_server_print_diag(server, source);
@@ -74,12 +76,13 @@ void weir_reload_begin(struct weir_server *server)
     struct weir_str error;
     weir_str_init(&error, 1024);
     if (!snapshot) {
-        refuse(server, "it has mistakes", 15);
+        refuse(server, WEIR_S("it has mistakes"));
     } else if (!weir_addresses_reserve(server, snapshot, server->snapshot, &error) ||
                weir_worker_adopt_main(server->main, snapshot, &error) != WEIR_OK) {
-        refuse(server, error.ptr ? error.ptr : "", error.len);
+        refuse(server, weir_str_slice(&error));
     } else {
         weir_stat_inc(server->main->stats, server->base + WEIR_SERVER_STAT_reload_success);
+        snapshot->loaded_wall_ns = server->main->loop->wall_ns;
         hand_over(server, snapshot);
         weir_snapshot_unref(server->snapshot);
         server->snapshot = weir_snapshot_ref(snapshot);

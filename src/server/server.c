@@ -48,6 +48,11 @@ void weir_server_set_health(struct weir_server *server, bool healthy)
     atomic_store_explicit(&server->unhealthy, !healthy, memory_order_relaxed);
 }
 
+struct weir_slice weir_server_reload_error(const struct weir_server *server)
+{
+    return weir_str_slice(&server->reload_error);
+}
+
 bool weir_server_healthy(const struct weir_server *server)
 {
     return !atomic_load_explicit(&server->unhealthy, memory_order_relaxed);
@@ -234,6 +239,8 @@ static void init_server(struct weir_server *server, const struct weir_options *o
     server->start_ns = server->main->loop->ops->now_ns(server->main->loop);
     server->n_threads = hardware_threads(options);
     weir_timer_init(&server->drain_timer, on_drain_timeout);
+    weir_str_init(&server->reload_error, 4096);
+    weir_accesslog_set_flush(options->file_flush_min_size_kb, options->file_flush_interval_msec);
     server->deps = (struct weir_snapshot_deps){
         .path = options->config_path,
         .overlay = options->config_yaml,
@@ -259,6 +266,7 @@ static void fini_server(struct weir_server *server)
     weir_snapshot_unref(server->snapshot);
     weir_worker_free(server->main);
     weir_accesslog_stop();
+    weir_str_fini(&server->reload_error);
     weir_stats_free(server->stats);
 }
 
@@ -343,7 +351,7 @@ static int serve(struct weir_server *server)
                      (server->main->loop->ops->now_ns(server->main->loop) - server->start_ns) / 1000000u);
     weir_loop_run(server->main->loop);
     join_threads(server);
-    weir_admin_sources_detach(admin);
+    weir_admin_free(admin);
     return 0;
 }
 
@@ -354,6 +362,7 @@ static int run(struct weir_server *server)
     weir_server_print_diag(server, source);
     weir_source_unref(source);
     if (!server->snapshot) return 1;
+    server->snapshot->loaded_wall_ns = server->main->loop->ops->wall_ns(server->main->loop);
     if (server->options->mode == WEIR_MODE_VALIDATE) {
         if (server->options->format == WEIR_OUTPUT_TEXT)
             printf("configuration '%s' OK\n", server->options->config_path ? server->options->config_path : "--config-yaml");

@@ -27,6 +27,8 @@ void weir_server_set_health(struct weir_server *server, bool healthy);
 bool weir_server_healthy(const struct weir_server *server);
 /** Rereads the configuration, as SIGHUP does. */
 void weir_server_reload(struct weir_server *server);
+/** Why the last reload was refused; absent if it was not. */
+struct weir_slice weir_server_reload_error(const struct weir_server *server);
 void weir_server_reopen_logs(struct weir_server *server);
 
 #endif

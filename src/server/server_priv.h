@@ -32,6 +32,7 @@ struct weir_server {
     uint32_t n_adopting;   /* workers that have not taken up the newest snapshot yet */
     bool reload_wanted;    /* asked for while one was under way */
     bool exiting;
+    struct weir_str reload_error; /* of the last reload, empty if it went well */
     struct weir_timer drain_timer;
     uint64_t start_ns;
     weir_stat base; /* of WEIR_SERVER_STATS */

@@ -1,0 +1,11 @@
+/* Every kind of filter that a configuration can name. */
+#ifndef WEIR_FILTERS_REGISTRY_H
+#define WEIR_FILTERS_REGISTRY_H
+
+#include "proxy/filter.h"
+#include "proxy/network_filter.h"
+
+extern const struct weir_filter_registry weir_http_filters;
+extern const struct weir_net_filter_registry weir_net_filters;
+
+#endif
