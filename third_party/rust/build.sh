@@ -32,9 +32,11 @@ build() {
         say "rure: compiling from source with $(cargo --version)"
     fi
     mkdir "$out/lib" "$out/include"
+    local options=(--release --locked --manifest-path "$here/Cargo.toml")
+    [ "$parts" = both ] || options+=(--no-default-features)
     WEIR_INCLUDE_OUT=$out/include CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$out/target} \
         CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 \
-        cargo build --release --locked --manifest-path "$here/Cargo.toml" $([ "$parts" = both ] || echo --no-default-features) 2>&1 | show_progress
+        cargo build "${options[@]}" 2>&1 | show_progress
     manifest=$(cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" --manifest-path "$here/Cargo.toml" |
         grep -o '"manifest_path":"[^"]*/rure-[^"]*"' | cut -d'"' -f4)
     cp "$(dirname "$manifest")/include/rure.h" "$out/include/"
