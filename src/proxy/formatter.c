@@ -287,9 +287,9 @@ static enum weir_err compile_json(struct compiler *c, const Google__Protobuf__Va
     return WEIR_OK;
 }
 
-static enum weir_err new_json(struct weir_arena *arena, const Google__Protobuf__Struct *fields, bool line,
-                              struct weir_format_options options, struct weir_format_error *reterr,
-                              const struct weir_format **ret)
+enum weir_err weir_format_new_json(struct weir_arena *arena, const void *fields, bool line,
+                                   struct weir_format_options options, struct weir_format_error *reterr,
+                                   const struct weir_format **ret)
 {
     struct compiler c;
     compiler_init(&c, arena, options, reterr);
@@ -298,13 +298,6 @@ static enum weir_err new_json(struct weir_arena *arena, const Google__Protobuf__
     if (result == WEIR_OK && line)
         weir_str_addc(&c.literal, '\n');
     return finish(&c, result, ret);
-}
-
-enum weir_err weir_format_new_json(struct weir_arena *arena, const void *fields,
-                                   struct weir_format_options options, struct weir_format_error *reterr,
-                                   const struct weir_format **ret)
-{
-    return new_json(arena, fields, false, options, reterr, ret);
 }
 
 /* ---- running ---- */
@@ -525,7 +518,7 @@ enum weir_err weir_format_new_conf(struct weir_conf_ctx *ctx, const void *format
         return WEIR_ERR_INVALID;
     }
     if (s->format_case == ENVOY__CONFIG__CORE__V3__SUBSTITUTION_FORMAT_STRING__FORMAT_JSON_FORMAT) {
-        if (new_json(ctx->arena, s->json_format, line, options, &err, ret) == WEIR_OK)
+        if (weir_format_new_json(ctx->arena, s->json_format, line, options, &err, ret) == WEIR_OK)
             return WEIR_OK;
         return report(ctx, s, "json_format", &err, false);
     }

@@ -28,8 +28,8 @@ WEIR_MUST_CHECK enum weir_err weir_format_new(struct weir_arena *arena, struct w
                                               struct weir_format_error *reterr,
                                               const struct weir_format **ret);
 /** The same for a JSON object, a Google__Protobuf__Struct: members sorted; a string that is one operator keeps that operator's type
- *  (numbers stay numbers, what is missing is null). */
-WEIR_MUST_CHECK enum weir_err weir_format_new_json(struct weir_arena *arena, const void *fields,
+ *  (numbers stay numbers, what is missing is null). `line`: with a line break at the end. */
+WEIR_MUST_CHECK enum weir_err weir_format_new_json(struct weir_arena *arena, const void *fields, bool line,
                                                    struct weir_format_options options,
                                                    struct weir_format_error *reterr,
                                                    const struct weir_format **ret);

@@ -373,7 +373,7 @@ static void expect_json(struct fixture *f, Google__Protobuf__Struct *fields,
 {
     struct weir_format_error err;
     const struct weir_format *format = NULL;
-    if (weir_format_new_json(&f->arena, fields, options, &err, &format) != WEIR_OK)
+    if (weir_format_new_json(&f->arena, fields, false, options, &err, &format) != WEIR_OK)
         fail_msg("%s", err.message);
     struct weir_slice got = weir_format_eval(format, &f->context);
     if (!weir_slice_eq(got, weir_slice_str(want)))
@@ -450,8 +450,9 @@ static void test_json_error_names_the_member(void **state)
     fields.fields = list;
     struct weir_format_error err;
     const struct weir_format *format = NULL;
-    assert_int_equal(weir_format_new_json(&f->arena, &fields, (struct weir_format_options){0}, &err, &format),
-                     WEIR_ERR_NOT_FOUND);
+    assert_int_equal(
+        weir_format_new_json(&f->arena, &fields, true, (struct weir_format_options){0}, &err, &format),
+        WEIR_ERR_NOT_FOUND);
     assert_string_equal(err.message, "\"outer\".\"in\": there is no operator \"NOPE\"");
 }
 
