@@ -39,6 +39,39 @@ static struct weir_slice struct_bytes(const struct weir_config *conf, const Prot
     return bytes;
 }
 
+/* Gives every Any inside `msg` that came as text the bytes of its content, so that packing takes them along.
+ * They stay with the configuration: in its arena, which is the one part of it that grows here. */
+static void fill_anys(const struct weir_config *conf, const ProtobufCMessage *msg)
+{
+    struct weir_arena *arena = (struct weir_arena *)(uintptr_t)&conf->arena;
+    for (unsigned i = 0; i < msg->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &msg->descriptor->fields[i];
+        size_t n = field->type == PROTOBUF_C_TYPE_MESSAGE ? weir_schema_count(msg, field) : 0;
+        for (size_t k = 0; k < n; k++) {
+            ProtobufCMessage *sub = weir_schema_sub(msg, field, k);
+            if (!sub)
+                continue;
+            fill_anys(conf, sub);
+            if (weir_schema_known_type(sub->descriptor) != WEIR_TYPE_ANY)
+                continue;
+            Google__Protobuf__Any *any = (Google__Protobuf__Any *)sub;
+            const struct weir_any_slot *slot = weir_index_any(conf, any);
+            if (!slot || !slot->content.msg || slot->wrapper || any->value.len > 0)
+                continue;
+            struct weir_slice bytes = weir_config_pack(conf, slot->content.msg, arena);
+            any->value = (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.ptr};
+        }
+    }
+}
+
+struct weir_slice weir_config_pack(const struct weir_config *conf, const ProtobufCMessage *msg,
+                                   struct weir_arena *arena)
+{
+    fill_anys(conf, msg);
+    uint8_t *bytes = weir_arena_alloc(arena, protobuf_c_message_get_packed_size(msg) + 1);
+    return weir_slice((const char *)bytes, protobuf_c_message_pack(msg, bytes));
+}
+
 struct weir_slice weir_config_any_bytes(const struct weir_config *conf, const Google__Protobuf__Any *any,
                                         struct weir_arena *arena)
 {
@@ -55,9 +88,7 @@ struct weir_slice weir_config_any_bytes(const struct weir_config *conf, const Go
     }
     if (msg->descriptor == &google__protobuf__struct__descriptor)
         return struct_bytes(conf, msg, arena);
-    size_t size = protobuf_c_message_get_packed_size(msg);
-    uint8_t *bytes = weir_arena_alloc(arena, size + 1);
-    return weir_slice((const char *)bytes, protobuf_c_message_pack(msg, bytes));
+    return weir_config_pack(conf, msg, arena);
 }
 
 void weir_config_warn_untyped(struct weir_config *conf, const ProtobufCMessage *msg, const char *field,

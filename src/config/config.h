@@ -66,10 +66,14 @@ const ProtobufCMessage *weir_config_any_as(const struct weir_config *conf, const
                                            const ProtobufCMessageDescriptor *type);
 /** The bytes that a plugin gets for its configuration: the string of a StringValue, the bytes of a
  *  BytesValue, the JSON of a Struct, the serialised message of anything else, nothing for an empty Any. Lives
- *  in `arena`.
+ *  in `arena`. Main thread only.
  *  Rule: Envoy's MessageUtil::anyToBytes. */
 struct weir_slice weir_config_any_bytes(const struct weir_config *conf, const Google__Protobuf__Any *any,
                                         struct weir_arena *arena);
+/** `msg` of this configuration, serialised together with what its Any messages hold (a TypedStruct's content
+ *  excepted). Lives in `arena`. Main thread only. */
+struct weir_slice weir_config_pack(const struct weir_config *conf, const ProtobufCMessage *msg,
+                                   struct weir_arena *arena);
 /** Warns that an extension was found by its name alone and shows the `typed_config` to write. `msg` is the
  *  message whose `typed_config` lacks a type (an HttpFilter, a Filter, ...). */
 void weir_config_warn_untyped(struct weir_config *conf, const ProtobufCMessage *msg, const char *field,

@@ -41,7 +41,8 @@ uint16_t weir_diag_add_source(struct weir_diag *diag, struct weir_slice name, st
     return (uint16_t)diag->n_sources++;
 }
 
-WEIR_PRINTF(2, 0) static struct weir_slice format_text(struct weir_arena *arena, const char *fmt, va_list args)
+WEIR_PRINTF(2, 0)
+static struct weir_slice format_text(struct weir_arena *arena, const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);

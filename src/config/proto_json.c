@@ -227,7 +227,11 @@ static void print_struct(struct printer *printer, const Google__Protobuf__Struct
     struct group group = open_group(printer, '{');
     for (size_t i = 0; i < object->n_fields; i++) {
         print_key(printer, &group, weir_slice_str(object->fields[i]->key));
-        print_message(printer, &object->fields[i]->value->base);
+        if (object->fields[i]->value) {
+            print_message(printer, &object->fields[i]->value->base);
+        } else { // serialised without one
+            weir_str_adds(printer->out, "null");
+        }
     }
     close_group(printer, &group);
 }

@@ -45,8 +45,8 @@ struct weir_supported_fields {
         &(descriptor), (table), WEIR_COUNTOF(table) \
     }
 
-/** Reports every field of `msg` that is set, not at its default and not in `table` (an object without content counts
- *  as set: `outlier_detection: {}` turns it on): "known to Envoy, not
+/** Reports every field of `msg` that is set, not at its default and not in `table` (an object without content
+ *  counts as set: `outlier_detection: {}` turns it on): "known to Envoy, not
  *  implemented by weir yet". Returns whether nothing was refused. `msg` must be of the table's type; NULL is
  *  fine. */
 bool weir_config_check_supported(struct weir_config *conf, const void *msg,
