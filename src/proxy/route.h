@@ -31,7 +31,6 @@ struct weir_route_target {
 };
 
 struct weir_retry_policy; /* proxy/retry.h */
-struct weir_hash_policy;
 
 /** A route: what matched and what follows. Fields that configuration leaves out hold Envoy's defaults. */
 struct weir_route {
@@ -56,8 +55,6 @@ struct weir_route {
     uint64_t max_stream_duration_ms;
     enum weir_priority priority;
     const struct weir_retry_policy *retry;
-    const struct weir_hash_policy *hash_policies;
-    uint32_t n_hash_policies;
     /* WEIR_ROUTE_REDIRECT, WEIR_ROUTE_DIRECT */
     const struct weir_redirect *redirect;
     uint32_t direct_status;
@@ -96,13 +93,17 @@ const struct weir_route *weir_route_match(const struct weir_route_table *table, 
 /** The virtual host for an authority; NULL. */
 const struct weir_vhost *weir_route_vhost(const struct weir_route_table *table, struct weir_slice authority);
 
-/** Rewrites path and host, adds and removes request headers as route, virtual host and table say (Envoy: finalizeRequestHeaders). */
-void weir_route_finalize_request(const struct weir_route *route, const struct weir_route_target *target, struct weir_stream *s);
+/** Adds and removes request headers as target, route, virtual host and table say, then rewrites path and host; with `originals`
+ * what these were is told in x-envoy-original-path and -host (Envoy: finalizeRequestHeaders). */
+void weir_route_finalize_request(const struct weir_route *route, const struct weir_route_target *target, struct weir_stream *s,
+                                 bool originals);
+/** Changes the host, telling the old one as asked (Envoy: Http::Utility::updateAuthority). Copies `host`. */
+void weir_route_set_host(struct weir_headers *request, struct weir_slice host, bool append_forwarded_host, bool original);
 /** Adds and removes response headers (finalizeResponseHeaders). */
 void weir_route_finalize_response(const struct weir_route *route, const struct weir_route_target *target, struct weir_stream *s,
                                   struct weir_headers *response);
-/** The `location` of a redirect, in the stream's arena. */
-struct weir_slice weir_route_redirect_location(const struct weir_route *route, struct weir_stream *s);
+/** The `location` of a redirect, in the stream's arena, and its status. */
+struct weir_slice weir_route_redirect_location(const struct weir_route *route, struct weir_stream *s, uint32_t *ret_status);
 
 /** Per-filter configuration for the filter named `name`, most specific first; `*ret_disabled` = FilterConfig.disabled. NULL if none. */
 const void *weir_route_filter_conf(const struct weir_route *route, const struct weir_route_target *target, struct weir_slice name,

@@ -6,6 +6,7 @@
 #include "config/proto_json.h"
 #include "config/supported.h"
 #include "config/values.h"
+#include "http/codec_stats.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb-c.h"
 #include "upstream/cluster_fields.h"
 #include "upstream/lb.h"
@@ -23,7 +24,6 @@ typedef Envoy__Extensions__Upstreams__Http__V3__HttpProtocolOptions HttpOptions;
 #define BUFFER_LIMIT (1u << 20)
 #define MAX_PER_RESOURCE 1024
 #define MAX_RETRIES 3
-#define UPSTREAM_HEADERS_KB 80
 #define PANIC_THRESHOLD 50
 #define OVERPROVISIONING 140
 #define PRIORITY_MAX 128 /* endpoint.proto's own rule */
@@ -242,12 +242,11 @@ static void build_protocol(struct build *b)
     cluster->protocol = WEIR_HTTP_11;
     cluster->idle_timeout_ms = IDLE_TIMEOUT_MS;
     cluster->max_requests_per_connection = weir_u32_value(b->proto->max_requests_per_connection, 0);
-    cluster->h1 = (struct weir_h1_options){
-        .max_headers_bytes = UPSTREAM_HEADERS_KB * 1024,
-        .max_headers_count = 100,
-        .allow_absolute_url = true,
-        .accept_http_10 = true, /* an upstream may answer in HTTP/1.0 */
-    };
+    cluster->h1 = weir_h1_options_default[WEIR_CODEC_CLIENT];
+    struct weir_stats_scope scope = cluster->scope;
+    scope.prefix = weir_arena_cat(&cluster->arena, scope.prefix, WEIR_S("http1."));
+    scope.prom_prefix = WEIR_S("cluster.http1.");
+    cluster->h1.stats = weir_stats_register_group(b->stats, &scope, weir_h1_stat_defs, WEIR_H1_STAT_COUNT);
     set_common(cluster, b->proto->common_http_protocol_options);
     set_h1(cluster, b->proto->http_protocol_options);
     const HttpOptions *options = find_http_options(b);

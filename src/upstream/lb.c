@@ -144,7 +144,7 @@ struct weir_host_set *weir_lb_set(const struct weir_lb *lb)
 static const struct lb_priority *choose_priority(struct weir_lb *lb)
 {
     if (lb->single) return &lb->priorities[0];
-    uint32_t draw = (uint32_t)(weir_loop_random(lb->loop) % 100);
+    uint32_t draw = (uint32_t)weir_loop_random_below(lb->loop, 100);
     for (uint32_t p = 0; p + 1 < lb->n_priorities; p++) {
         if (draw < lb->priorities[p].load) return &lb->priorities[p];
         draw -= lb->priorities[p].load;

@@ -17,7 +17,7 @@ static void *build(struct weir_arena *arena, struct weir_loop *loop, const struc
     struct weir_edf *edf = WEIR_ARENA_NEW(arena, struct weir_edf);
     weir_edf_init(edf, arena, hosts->n);
     for (uint32_t i = 0; i < hosts->n; i++) weir_edf_add(edf, i, weight_now(hosts->v[i]));
-    for (uint64_t i = weir_loop_random(loop) % hosts->n; i > 0; i--)
+    for (uint64_t i = weir_loop_random_below(loop, hosts->n); i > 0; i--)
         weir_edf_next(edf, weight_now(hosts->v[weir_edf_peek(edf)]));
     return edf;
 }
@@ -35,7 +35,7 @@ static struct weir_host *pick(void *state, const struct weir_lb_hosts *hosts, st
     struct weir_host *best = NULL;
     uint32_t best_active = 0;
     for (uint32_t i = 0; i < cluster->lb_choice_count; i++) {
-        struct weir_host *host = hosts->v[weir_loop_random(loop) % hosts->n];
+        struct weir_host *host = hosts->v[weir_loop_random_below(loop, hosts->n)];
         uint32_t active = atomic_load_explicit(&host->active, memory_order_relaxed);
         if (best && active >= best_active) continue;
         best = host;

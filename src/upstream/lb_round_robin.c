@@ -12,7 +12,7 @@ static void *build(struct weir_arena *arena, struct weir_loop *loop, const struc
 {
     (void)cluster;
     struct round_robin *rr = WEIR_ARENA_NEW(arena, struct round_robin);
-    uint32_t start = (uint32_t)(weir_loop_random(loop) % hosts->n);
+    uint32_t start = (uint32_t)weir_loop_random_below(loop, hosts->n);
     rr->next = start;
     if (!hosts->weighted) return rr;
     weir_edf_init(&rr->edf, arena, hosts->n);

@@ -1,7 +1,7 @@
 /* Connection pools: one a worker, host and priority. A connection is in exactly one list of its pool:
  *
- *   connecting --connected--> ready <--stream opened, room left / a stream ended--> full
- *        \________________________\____________ closed _____________________________/
+ *   connecting --connected--> ready <--no room left / a stream ended--> full
+ *        \_____________________\________ closing: in none _____________/
  *
  * HTTP/1 has room for one stream, so `ready` holds its idle connections, most recently used first; an HTTP/2 connection stays
  * in `ready` up to its stream limit. Requests that find none ready wait in order; each makes at most one connection be opened.
@@ -12,13 +12,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum pool_conn_state { CONN_CONNECTING, CONN_READY, CONN_FULL, CONN_CLOSED };
+enum pool_conn_state { CONN_CONNECTING, CONN_READY, CONN_FULL, CONN_CLOSING };
 
 struct pool_conn {
     struct weir_up_conn up; /* first: requests know it by this */
     struct weir_host_pool *pool;
     struct weir_list link;
     enum pool_conn_state state;
+    bool was_connected;
     bool in_recv, unsettled;
     bool no_more; /* takes no new streams: going away, used up or too old */
     bool fatal;
@@ -118,6 +119,21 @@ static void end_if_done(struct weir_host_pool *pool)
     weir_cluster_worker_release(cw);
 }
 
+/* Takes the connection out of use at once; on_closed does the rest at the end of the turn. */
+static void close_conn(struct pool_conn *pc)
+{
+    if (pc->state == CONN_CLOSING) return;
+    if (pc->state == CONN_CONNECTING) pc->pool->n_connecting--;
+    pc->state = CONN_CLOSING;
+    weir_list_unlink(&pc->link);
+    weir_conn_close(&pc->up.conn, WEIR_CONN_CLOSE_NOW);
+}
+
+static void close_all(struct weir_list *list)
+{
+    WEIR_LIST_EACH(list, it) close_conn(WEIR_CONTAINER_OF(it, struct pool_conn, link));
+}
+
 static bool idle(const struct pool_conn *pc)
 {
     return pc->state == CONN_READY && pc->n_active == 0;
@@ -126,16 +142,15 @@ static bool idle(const struct pool_conn *pc)
 void weir_host_pool_drain(struct weir_host_pool *pool, bool now)
 {
     pool->draining = true;
-    pool->users++; /* closing its last connection must not end it in here */
     WEIR_LIST_EACH(&pool->ready, it) {
         struct pool_conn *pc = WEIR_CONTAINER_OF(it, struct pool_conn, link);
-        if (now || idle(pc)) weir_conn_close(&pc->up.conn, WEIR_CONN_CLOSE_NOW);
+        if (idle(pc)) close_conn(pc);
     }
-    for (struct weir_list *it; now && (it = weir_list_first(&pool->full));)
-        weir_conn_close(&WEIR_CONTAINER_OF(it, struct pool_conn, link)->up.conn, WEIR_CONN_CLOSE_NOW);
-    for (struct weir_list *it; now && (it = weir_list_first(&pool->connecting));)
-        weir_conn_close(&WEIR_CONTAINER_OF(it, struct pool_conn, link)->up.conn, WEIR_CONN_CLOSE_NOW);
-    pool->users--;
+    if (now) {
+        close_all(&pool->ready);
+        close_all(&pool->full);
+        close_all(&pool->connecting);
+    }
     end_if_done(pool);
 }
 
@@ -151,7 +166,6 @@ static void on_idle_timer(struct weir_timer *timer)
     struct weir_host_pool *pool = WEIR_CONTAINER_OF(timer, struct weir_host_pool, idle_timer);
     struct weir_loop *loop = pool->cw->loop;
     uint64_t timeout = pool->cw->cluster->idle_timeout_ms, now = weir_loop_now_ms(loop), next = UINT64_MAX;
-    pool->users++;
     for (struct weir_list *it = pool->ready.prev; it != &pool->ready;) {
         struct pool_conn *pc = WEIR_CONTAINER_OF(it, struct pool_conn, link);
         it = it->prev;
@@ -161,11 +175,9 @@ static void on_idle_timer(struct weir_timer *timer)
             break;
         }
         count(pool, WEIR_CLUSTER_STAT_upstream_cx_idle_timeout);
-        weir_conn_close(&pc->up.conn, WEIR_CONN_CLOSE_NOW);
+        close_conn(pc);
     }
-    pool->users--;
     if (next != UINT64_MAX) weir_timer_set(loop, &pool->idle_timer, next);
-    end_if_done(pool);
 }
 
 /* ---- events of a connection's codec ---- */
@@ -181,10 +193,9 @@ static void on_settle_task(struct weir_task *task)
     settle(WEIR_CONTAINER_OF(task, struct pool_conn, settle_task));
 }
 
-static void codec_stream_done(struct weir_codec *codec, struct weir_codec_stream *cs)
+/* One stream fewer. */
+static void stream_ended(struct pool_conn *pc)
 {
-    (void)cs;
-    struct pool_conn *pc = codec->owner;
     struct weir_host_pool *pool = pc->pool;
     pc->n_active--;
     weir_resource_give(&resources(pool)->requests, pool->cw->sw);
@@ -193,6 +204,24 @@ static void codec_stream_done(struct weir_codec *codec, struct weir_codec_stream
     if (pool->cw->cluster->lb == WEIR_LB_LEAST_REQUEST)
         atomic_fetch_sub_explicit(&pool->host->active, 1, memory_order_relaxed);
     need_settling(pc);
+}
+
+static void codec_stream_done(struct weir_codec *codec, struct weir_codec_stream *cs)
+{
+    (void)cs;
+    stream_ended(codec->owner);
+}
+
+void weir_up_conn_lost(struct weir_up_conn *uc, enum weir_reset reason)
+{
+    struct pool_conn *pc = WEIR_CONTAINER_OF(uc, struct pool_conn, up);
+    if (reason == WEIR_RESET_PROTOCOL_ERROR) count(pc->pool, WEIR_CLUSTER_STAT_upstream_cx_protocol_error);
+    stream_ended(pc);
+}
+
+static void codec_resume(struct weir_codec *codec)
+{
+    weir_conn_reread(&((struct pool_conn *)codec->owner)->up.conn);
 }
 
 static void codec_goaway(struct weir_codec *codec)
@@ -213,7 +242,6 @@ static void codec_fatal(struct weir_codec *codec, const char *detail)
     WEIR_LOG(DEBUG, POOL, "[C%llu] %.*s: unusable connection: %s", (unsigned long long)pc->up.conn.id,
              WEIR_SARG(pc->pool->host->address_text), detail);
     pc->no_more = true;
-    if (!pc->fatal) count(pc->pool, WEIR_CLUSTER_STAT_upstream_cx_protocol_error);
     pc->fatal = true;
     need_settling(pc);
 }
@@ -223,6 +251,7 @@ static const struct weir_codec_conn_ops codec_conn_ops = {
     .on_goaway = codec_goaway,
     .on_output = codec_output,
     .on_fatal = codec_fatal,
+    .on_resume = codec_resume,
 };
 
 /* ---- a connection's place in its pool ---- */
@@ -244,20 +273,20 @@ static void make_ready(struct pool_conn *pc)
     if (timeout && !weir_timer_armed(&pool->idle_timer)) weir_timer_set(pool->cw->loop, &pool->idle_timer, timeout);
 }
 
-/* A stream ended, or the connection takes no more: decide what becomes of it. May close it; the caller returns after. */
+/* A stream ended, or the connection takes no more: decide what becomes of it. */
 static void settle(struct pool_conn *pc)
 {
     pc->unsettled = false;
-    if (pc->state == CONN_CLOSED || pc->state == CONN_CONNECTING) return;
+    if (pc->state == CONN_CLOSING || pc->state == CONN_CONNECTING) return;
     if (pc->fatal) {
-        weir_conn_close(&pc->up.conn, WEIR_CONN_CLOSE_NOW);
+        close_conn(pc);
         return;
     }
     const struct weir_codec *codec = pc->up.codec;
     bool room = !pc->no_more && codec->ops->capacity(codec) > 0;
     if (pc->n_active == 0) {
         if (!room || pc->pool->draining || pc->up.conn.in.len > 0) {
-            weir_conn_close(&pc->up.conn, WEIR_CONN_CLOSE_NOW);
+            close_conn(pc);
             return;
         }
         resume_reading(pc);
@@ -298,7 +327,9 @@ static void on_connected(struct weir_conn *conn)
     struct weir_cluster_worker *cw = pool->cw;
     struct weir_cluster *cluster = cw->cluster;
     pool->n_connecting--;
+    pc->was_connected = true;
     pc->up.codec = weir_h1_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h1);
+    pc->up.codec->sw = cw->sw;
     pc->up.ready_ns = weir_loop_now_ns(cw->loop);
     weir_stat_record(cw->sw, cluster->stats + WEIR_CLUSTER_STAT_upstream_cx_connect_ms,
                      (pc->up.ready_ns - conn->connect_start_ns) / 1000000);
@@ -313,7 +344,8 @@ static void on_data(struct weir_conn *conn, bool eof)
     struct pool_conn *pc = of_conn(conn);
     if (pc->n_active == 0 && conn->in.len > 0 && pc->pool->cw->cluster->protocol != WEIR_HTTP_2) {
         /* Bytes that nobody asked for: whatever follows on this connection cannot be trusted. */
-        codec_fatal(pc->up.codec, "http1.unexpected_data");
+        count(pc->pool, WEIR_CLUSTER_STAT_upstream_cx_protocol_error);
+        codec_fatal(pc->up.codec, "http1.unsolicited_bytes");
         settle(pc);
         return;
     }
@@ -408,23 +440,22 @@ static void on_closed(struct weir_conn *conn, enum weir_conn_end end)
     struct pool_conn *pc = of_conn(conn);
     struct weir_host_pool *pool = pc->pool;
     struct weir_cluster_worker *cw = pool->cw;
-    enum pool_conn_state before = pc->state;
     pool->users++;
     count_bytes(pc);
     count_closed(pc, end == WEIR_CONN_END_LOCAL);
-    pc->state = CONN_CLOSED;
+    if (pc->state == CONN_CONNECTING) pool->n_connecting--;
+    pc->state = CONN_CLOSING;
     weir_list_unlink(&pc->link);
     pool->n_conns--;
     weir_resource_give(&resources(pool)->connections, cw->sw);
     weir_timer_stop(cw->loop, &pc->age_timer);
-    if (before == CONN_CONNECTING) {
-        pool->n_connecting--;
+    if (!pc->was_connected) {
         count(pool, WEIR_CLUSTER_STAT_upstream_cx_connect_fail);
         if (pool->host->stats) weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_cx_connect_fail);
         if (end == WEIR_CONN_END_CONNECT_TIMEOUT) count(pool, WEIR_CLUSTER_STAT_upstream_cx_connect_timeout);
         fail_waiting(pool, connect_failure(end), conn->failure ? conn->failure : "");
     } else {
-        pc->up.codec->ops->conn_gone(pc->up.codec, pc->fatal ? WEIR_RESET_PROTOCOL_ERROR : WEIR_RESET_CONN_TERMINATION);
+        pc->up.codec->ops->conn_gone(pc->up.codec, WEIR_RESET_CONN_TERMINATION);
         connect_for_waiting(pool);
     }
     weir_task_cancel(&pc->settle_task);
@@ -529,10 +560,7 @@ void weir_up_conn_read_disable(struct weir_up_conn *uc, struct weir_codec_stream
     count(pc->pool, disable ? WEIR_CLUSTER_STAT_upstream_flow_control_paused_reading_total
                             : WEIR_CLUSTER_STAT_upstream_flow_control_resumed_reading_total);
     uc->codec->ops->read_disable(cs, disable);
-    if (uc->codec->ops->protocol == WEIR_HTTP_2) {
-        if (!disable) weir_conn_reread(&uc->conn);
-        return;
-    }
+    if (uc->codec->ops->protocol == WEIR_HTTP_2) return;
     pc->read_disabled = disable ? pc->read_disabled + 1 : pc->read_disabled - 1;
     weir_conn_read_disable(&uc->conn, disable);
 }
@@ -606,11 +634,16 @@ enum weir_pool_verdict weir_pool_get(struct weir_cluster_worker *cw, struct weir
     return WEIR_POOL_READY;
 }
 
+void weir_pool_cancel(struct weir_pool_request *pr)
+{
+    if (weir_list_linked(&pr->link)) stop_waiting(pr);
+}
+
 void weir_pool_request_done(struct weir_pool_request *pr)
 {
     struct weir_host_pool *pool = pr->pool;
     if (!pool) return;
-    if (weir_list_linked(&pr->link)) stop_waiting(pr);
+    weir_pool_cancel(pr);
     pr->pool = NULL;
     pr->host = NULL;
     pool->users--;

@@ -42,6 +42,8 @@ enum weir_pool_verdict { WEIR_POOL_READY, WEIR_POOL_WAITING, WEIR_POOL_OVERFLOW 
  * must follow before `pr` is used again or freed. */
 enum weir_pool_verdict weir_pool_get(struct weir_cluster_worker *cw, struct weir_host *host, enum weir_priority priority,
                                      struct weir_pool_request *pr, struct weir_up_conn **ret_uc);
+/** Stops waiting, if it does; pool and host stay held. */
+void weir_pool_cancel(struct weir_pool_request *pr);
 /** The requester needs nothing any more: stops waiting, lets pool and host go. Harmless when there is nothing to let go. Not a
  * way to end a stream: that is the codec's reset. */
 void weir_pool_request_done(struct weir_pool_request *pr);
@@ -50,6 +52,8 @@ void weir_pool_request_done(struct weir_pool_request *pr);
  * out to be unable (a stream limit went down). */
 struct weir_codec_stream *weir_up_conn_open(struct weir_up_conn *uc, const struct weir_codec_stream_ops *ops, void *owner,
                                             struct weir_arena *arena);
+/** A stream was lost: its owner says so when on_reset has come (after on_stream_done there is nothing to say). */
+void weir_up_conn_lost(struct weir_up_conn *uc, enum weir_reset reason);
 /** Back-pressure on a stream's response: a count. What was held back is offered again when it reaches 0. */
 void weir_up_conn_read_disable(struct weir_up_conn *uc, struct weir_codec_stream *cs, bool disable);
 

@@ -1,0 +1,15 @@
+/* Every kind of filter that a configuration can name. A new one is a folder and a row here. */
+#include "filters/registry.h"
+
+#include "filters/router/router.h"
+#include "proxy/hcm.h"
+
+static const struct weir_filter_ops *const http_filters[] = {
+    &weir_filter_router,
+};
+const struct weir_filter_registry weir_http_filters = {.v = http_filters, .n = WEIR_COUNTOF(http_filters)};
+
+static const struct weir_net_filter_ops *const net_filters[] = {
+    &weir_hcm_ops,
+};
+const struct weir_net_filter_registry weir_net_filters = {.v = net_filters, .n = WEIR_COUNTOF(net_filters)};
