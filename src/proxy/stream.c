@@ -304,6 +304,7 @@ static void finish(struct weir_task *task)
             .response_headers = s->response.headers,
             .response_trailers = s->response.trailers,
             .arena = &s->arena,
+            .type = WEIR_ACCESS_LOG_DOWNSTREAM_END,
         };
         weir_access_logs_write(s->hcm->access_logs, &context);
     }
