@@ -11,6 +11,7 @@ struct weir_config; /* config/config.h: the file's messages with their positions
 struct weir_diag;   /* config/diag.h */
 struct weir_access_logger_registry;
 struct weir_net_filter_registry;
+struct weir_listener;
 
 /** Something that a configured extension does on each worker when its listener goes into service there, and when it leaves it
  * (streams may still run: they hold what they use). E.g. a Wasm plugin: make this worker's VM, start its ticks. */
@@ -36,6 +37,8 @@ struct weir_conf_ctx {
     const struct weir_net_filter_registry *net_filters;
     const struct weir_access_logger_registry *access_loggers;
     const struct weir_map *cluster_names;  /* clusters that the configuration has, for "no such cluster" */
+    const struct weir_listener *listener;  /* being built: address, direction, limits, statistics; NULL outside */
+    struct weir_stats_scope listener_scope; /* "listener.<address>." */
     struct weir_stats_scope scope;         /* of the surrounding connection manager: "http.<prefix>." */
     void *wasm;                            /* struct weir_wasm_runtime of the process, for filters/wasm */
     struct weir_worker_hook *hooks;        /* of the listener being built, see weir_conf_add_hook */

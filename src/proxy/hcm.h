@@ -3,6 +3,7 @@
 #ifndef WEIR_PROXY_HCM_H
 #define WEIR_PROXY_HCM_H
 
+#include "http/url.h"
 #include "proxy/access_log.h"
 #include "proxy/filter.h"
 #include "proxy/network_filter.h"
@@ -68,9 +69,6 @@ struct weir_hcm_filter {
 
 enum weir_codec_type { WEIR_CODEC_AUTO, WEIR_CODEC_HTTP1, WEIR_CODEC_HTTP2 };
 enum weir_server_header { WEIR_SERVER_OVERWRITE, WEIR_SERVER_APPEND_IF_ABSENT, WEIR_SERVER_PASS_THROUGH };
-enum weir_escaped_slashes {
-    WEIR_SLASHES_KEEP, WEIR_SLASHES_REJECT, WEIR_SLASHES_UNESCAPE_REDIRECT, WEIR_SLASHES_UNESCAPE_FORWARD,
-};
 
 struct weir_local_reply_conf; /* local_reply_config.c */
 
@@ -93,6 +91,7 @@ struct weir_hcm {
     bool add_user_agent;
     struct weir_slice user_agent;  /* --service-cluster */
     struct weir_slice service_node;
+    struct weir_addr local_address; /* of this machine, not loopback: what x-forwarded-for says of local clients; none = their own */
     bool generate_request_id, preserve_request_id, request_id_in_response;
     bool use_remote_address, skip_xff_append;
     uint32_t xff_hops;
@@ -100,8 +99,7 @@ struct weir_hcm {
     uint32_t n_internal;
     bool internal_unix;
     bool proxy_100_continue, error_on_invalid_stays_open;
-    bool normalize_path, merge_slashes;
-    enum weir_escaped_slashes escaped_slashes;
+    struct weir_path_options path;
     bool strip_matching_port, strip_any_port, strip_trailing_dot;
 
     /* Milliseconds; 0 = none. */
@@ -113,9 +111,14 @@ struct weir_hcm {
 /** The network filter. */
 extern const struct weir_net_filter_ops weir_hcm_ops;
 
+/* A row; the cell that nobody reads when there was no room for statistics. */
+static inline weir_stat weir_hcm_row(const struct weir_hcm *hcm, enum weir_hcm_stat stat)
+{
+    return hcm->stats ? hcm->stats + (weir_stat)stat : 0;
+}
 static inline void weir_hcm_count(const struct weir_hcm *hcm, struct weir_worker *worker, enum weir_hcm_stat stat)
 {
-    if (hcm->stats) weir_stat_inc(worker->stats, hcm->stats + (weir_stat)stat);
+    weir_stat_inc(worker->stats, weir_hcm_row(hcm, stat));
 }
 
 /** An HTTP connection manager out of code, for calls that filters make: a chain of the router alone, no access log. Builds it in

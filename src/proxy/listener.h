@@ -11,7 +11,8 @@ struct weir_filter_chain {
     const struct weir_transport_factory *transport;
     struct weir_net_filter_conf { const struct weir_net_filter_ops *ops; const void *conf; } *filters;
     uint32_t n_filters;
-    const struct weir_chain_match *match;
+    uint32_t conn_bytes;           /* of one connection: weir_down, its filters and their states */
+    const struct weir_chain_match *match; /* NULL = matches everything; chain_match.h */
     uint64_t transport_timeout_ms; /* transport_socket_connect_timeout */
 };
 
@@ -34,6 +35,7 @@ struct weir_listener {
     const void *metadata, *proto;
     struct weir_worker_hook *hooks; /* run by server/worker.c when a worker takes up or leaves this listener */
     weir_stat stats;                /* base of WEIR_LISTENER_STATS (listener_stats.h) */
+    weir_stat worker_stats;         /* base of WEIR_LISTENER_WORKER_STATS of worker 0; the others follow */
     _Atomic int64_t connections;    /* process-wide, for the limit */
     int64_t max_connections;        /* runtime envoy.resource_limits.listener.<name>.connection_limit */
 };
@@ -41,17 +43,18 @@ struct weir_listener *weir_listener_new(struct weir_conf_ctx *ctx, const Protobu
 struct weir_listener *weir_listener_ref(struct weir_listener *listener);
 void weir_listener_unref(struct weir_listener *listener);
 
-/** An accepted connection. */
+/** An accepted connection. One block of memory with its network filters and their states. */
 struct weir_down {
     struct weir_conn conn;
     struct weir_conn_info info;
     struct weir_worker *worker;
-    struct weir_listener *listener;
+    struct weir_listener *listener; /* a reference */
     const struct weir_filter_chain *chain;
     struct weir_net_filter *filters;
     uint32_t n_filters;
-    struct weir_arena arena;
-    struct weir_list link;
+    uint32_t n_begun;               /* filters that have seen the connection */
+    struct weir_list link;          /* among the worker's connections */
+    uint64_t drain_deadline_ms;     /* closed then at the latest; 0 = not draining */
     bool draining;
 };
 

@@ -41,7 +41,8 @@ struct weir_net_filter {
     uint8_t index;
 };
 
-/** Goes on after STOP. */
+/** Goes on after STOP: the filters behind this one are told of the connection and offered what is in the buffer. Not from inside
+ * its own callbacks. */
 void weir_net_filter_continue(struct weir_net_filter *f);
 /** Writes to the peer, through the filters before this one. */
 void weir_net_filter_write(struct weir_net_filter *f, struct weir_buf *data, bool eof);
@@ -50,5 +51,8 @@ struct weir_net_filter_registry {
     const struct weir_net_filter_ops *const *v;
     uint32_t n;
 };
+/** By message type, else by name or alias; NULL. */
+const struct weir_net_filter_ops *weir_net_filter_registry_find(const struct weir_net_filter_registry *reg, struct weir_slice type,
+                                                                struct weir_slice name);
 
 #endif

@@ -11,7 +11,19 @@
 #include "proxy/hcm.h"
 #include "proxy/worker.h"
 
+#define STREAMS_KEPT 256u // free streams that a worker keeps
+
 static void finish(struct weir_task *task);
+
+void weir_worker_init_streams(struct weir_worker *worker)
+{
+    weir_slab_init(&worker->streams, sizeof(struct weir_stream), STREAMS_KEPT);
+}
+
+void weir_worker_fini_streams(struct weir_worker *worker)
+{
+    weir_slab_fini(&worker->streams);
+}
 
 struct weir_stream *weir_stream_new(struct weir_worker *worker, const struct weir_hcm *hcm,
                                     const struct weir_stream_source_ops *source, void *source_arg)
@@ -311,5 +323,12 @@ static void finish(struct weir_task *task)
     weir_chain_drop(s);
     for (uint32_t i = 0; i < s->n_filters; i++)
         if (s->filters[i].ops->done) s->filters[i].ops->done(&s->filters[i]);
-    weir_loop_defer_free(s->loop, free_stream, s->worker, s);
+    s->finished = true;
+    if (!s->held_by_source) weir_loop_defer_free(s->loop, free_stream, s->worker, s);
+}
+
+void weir_stream_release(struct weir_stream *s)
+{
+    s->held_by_source = false;
+    if (s->finished) weir_loop_defer_free(s->loop, free_stream, s->worker, s);
 }

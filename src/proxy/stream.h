@@ -30,8 +30,7 @@ struct weir_stream_source_ops {
     void (*read_disable)(struct weir_stream *s, bool disable);
     /** weir_stream_next_deadline may be earlier now. NULL = no interest. */
     void (*deadline)(struct weir_stream *s);
-    /** The stream has ended; filters' ends, access logs and the free follow at the end of the turn. Forget it. If the request is not
-     * complete (request.peer_complete), what remains of it must be stopped or drained. */
+    /** The stream has ended; filters' ends, access logs and the free follow at the end of the turn. */
     void (*ended)(struct weir_stream *s);
 };
 
@@ -74,6 +73,7 @@ struct weir_stream {
     bool response_started;           /* headers were sent to the peer */
     bool ended, is_head, is_grpc;
     bool close_after;                /* the connection is not for reuse */
+    bool held_by_source, finished;   /* freed when finished and not held */
     struct weir_local_reply *reply;  /* WEIR_PENDING_REPLY */
     enum weir_reset reset_reason;    /* WEIR_PENDING_RESET */
     const struct weir_route *route;  /* NULL = none matched, or not chosen yet */
@@ -90,6 +90,9 @@ struct weir_stream {
 /** A new stream. The caller fills request_headers and calls the functions below in order. */
 struct weir_stream *weir_stream_new(struct weir_worker *worker, const struct weir_hcm *hcm,
                                     const struct weir_stream_source_ops *source, void *source_arg);
+/** A source whose codec still needs the stream's arena (the rest of a request that was answered early) sets held_by_source, and
+ * lets go with this. */
+void weir_stream_release(struct weir_stream *s);
 
 /* From the source. After the stream has ended all are without effect. */
 void weir_stream_request_headers(struct weir_stream *s, bool end_stream);

@@ -9,6 +9,7 @@
 struct weir_listeners_worker; /* proxy/listener.h */
 struct weir_wasm_worker;      /* filters/wasm: this thread's VMs */
 struct weir_server;
+struct weir_hcm;
 
 struct weir_worker {
     uint32_t id;                       /* 0.. ; UINT32_MAX = the main thread */
@@ -21,9 +22,11 @@ struct weir_worker {
     struct weir_server *server;        /* opaque below server/ */
     bool draining;                     /* new responses carry connection: close / GOAWAY */
     struct weir_slab streams;          /* weir_stream */
-    struct weir_slab down_conns;
-    char date[32];                     /* `date` header of this second */
-    uint64_t date_s;
+    const struct weir_hcm *calls;      /* how calls of filters are made: weir_hcm_for_calls; NULL = not possible */
 };
+/** Sets up what proxy/ keeps in a worker, after loop and stats are set. Done by weir_listeners_worker_new. */
+void weir_worker_init_streams(struct weir_worker *worker);
+/** Gives it back, when no stream is left: after listeners and all who make calls have gone. */
+void weir_worker_fini_streams(struct weir_worker *worker);
 
 #endif

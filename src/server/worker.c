@@ -87,6 +87,7 @@ void weir_worker_free(struct weir_worker *worker)
     weir_listeners_worker_free(worker->listeners);
     if (worker->id != UINT32_MAX) run_hooks(worker, w->snapshot, NULL, false);
     weir_loop_turn_end(worker->loop);
+    weir_worker_fini_streams(worker);
     weir_clusters_worker_free(worker->clusters);
     weir_loop_free(worker->loop);
     weir_snapshot_unref(w->snapshot);
