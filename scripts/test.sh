@@ -48,6 +48,7 @@ is_there() {
     local command=$1 last=${1##* }
     case $command in
     run_pytest*) [ -d "$last" ] ;;
+    scripts/fuzz.sh*) compgen -G 'fuzz/fuzz_*.c' >/dev/null ;;
     scripts/*) [ -x "${command%% *}" ] ;;
     "ctest --preset "*" -L sim"*) [ -d tests/sim ] ;;
     *) true ;;
@@ -71,7 +72,7 @@ for stage in "${STAGES[@]}"; do
     log=build/test/$name.log
     began=$SECONDS status=0
     (set -e; $command) >"$log" 2>&1 </dev/null || status=$?
-    n_passed=$(count passed "$log") n_failed=$(count failed "$log")
+    n_passed=$(count passed "$log") n_failed=$(($(count failed "$log") + $(count 'errors?' "$log")))
     [ "$status" = 0 ] || [ "$n_failed" -gt 0 ] || n_failed=1 # it did not even come to its tests
     passed=$((passed + n_passed)) failed=$((failed + n_failed))
     printf '%5d passed  %3d failed  %4d s\n' "$n_passed" "$n_failed" $((SECONDS - began))
