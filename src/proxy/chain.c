@@ -114,13 +114,13 @@ static void resume_asked(struct weir_stream *s)
 void weir_chain_leave_last(struct weir_stream *s)
 {
     while (s->pending && !s->ended) {
-        if (s->pending & WEIR_PENDING_RESET) {
+        if (s->pending & WEIR_PENDING_END) {
+            weir_stream_end_now(s);
+        } else if (s->pending & WEIR_PENDING_RESET) {
             weir_stream_reset_now(s);
         } else if (s->pending & WEIR_PENDING_REPLY) {
             s->pending &= (uint8_t)~WEIR_PENDING_REPLY;
             weir_local_reply_send(s, WEIR_TAKE(s->reply));
-        } else if (s->pending & WEIR_PENDING_END) {
-            weir_stream_end_now(s);
         } else {
             s->pending &= (uint8_t)~WEIR_PENDING_RESUME;
             resume_asked(s);
@@ -336,7 +336,7 @@ static bool after_data(struct weir_filter *f, enum weir_direction d, enum weir_d
 void weir_chain_data(struct weir_stream *s, enum weir_direction d, uint32_t from, struct weir_buf *data, bool end_stream)
 {
     struct weir_chain_dir *dir = weir_chain_dir(s, d);
-    bool end = end_stream, had_trailers = dir->trailers != NULL;
+    bool end = end_stream;
     uint32_t trailers_from = UINT32_MAX;
     for (uint32_t place = from; place < s->n_filters; place++) {
         struct weir_filter *f = at(s, d, place);
@@ -354,8 +354,8 @@ void weir_chain_data(struct weir_stream *s, enum weir_direction d, uint32_t from
             call_complete(f, d);
             if (!alive(s, d)) return;
         }
-        if (!had_trailers && dir->trailers) { // added by this filter
-            had_trailers = true;
+        if (end && !dir->trailers && s->added_trailers[d].n) { // by this filter
+            dir->trailers = &s->added_trailers[d];
             end = false;
             side->trailers_in = true;
             trailers_from = place + 1;
@@ -365,7 +365,7 @@ void weir_chain_data(struct weir_stream *s, enum weir_direction d, uint32_t from
             goto trailers;
         }
         side->end_out = end;
-        if (side->trailers_in) side->trailers_out = true;
+        if (trailers_from == place + 1) side->trailers_out = true;
     }
     sink_data(s, d, data, end);
 trailers:
@@ -537,8 +537,7 @@ static struct weir_headers *add_trailers(struct weir_filter *f, enum weir_direct
     struct weir_stream *s = f->stream;
     struct weir_headers *trailers = &s->added_trailers[d];
     if (!trailers->arena) weir_headers_init(trailers, &s->arena);
-    if (!weir_chain_dir(s, d)->trailers) weir_chain_dir(s, d)->trailers = trailers;
-    return weir_chain_dir(s, d)->trailers;
+    return weir_chain_dir(s, d)->trailers ? weir_chain_dir(s, d)->trailers : trailers;
 }
 
 struct weir_headers *weir_filter_add_request_trailers(struct weir_filter *f)

@@ -129,7 +129,8 @@ struct weir_buf *weir_filter_response_buffer(struct weir_filter *f);
  * callback ahead of what is left in its `data`, from a trailers callback before the trailers. The next filters get it. */
 void weir_filter_add_request_data(struct weir_filter *f, struct weir_buf *data);
 void weir_filter_add_response_data(struct weir_filter *f, struct weir_buf *data);
-/** Trailers to fill for a message that had none: only from the data callback with end_stream. */
+/** Trailers to fill for a message that had none, from a data callback; they follow the end of the data. Those that came, if some
+ * have. */
 struct weir_headers *weir_filter_add_request_trailers(struct weir_filter *f);
 struct weir_headers *weir_filter_add_response_trailers(struct weir_filter *f);
 /** What one filter may hold back of a body, in bytes; 0 = no limit. A filter may raise or lower it for its stream, both ways. */

@@ -3,6 +3,7 @@
 #ifndef WEIR_PROXY_HCM_H
 #define WEIR_PROXY_HCM_H
 
+#include "config/diag.h"
 #include "http/url.h"
 #include "proxy/access_log.h"
 #include "proxy/filter.h"
@@ -121,9 +122,16 @@ static inline void weir_hcm_count(const struct weir_hcm *hcm, struct weir_worker
     weir_stat_inc(worker->stats, weir_hcm_row(hcm, stat));
 }
 
-/** An HTTP connection manager out of code, for calls that filters make: a chain of the router alone, no access log. Builds it in
- * `ctx` from the router that ctx->http_filters holds; NULL if it holds none. */
-struct weir_hcm *weir_hcm_for_calls(struct weir_conf_ctx *ctx);
+/** How calls of filters are made: a chain of the router alone, no access log, statistics under http.async-client. */
+struct weir_calls {
+    const struct weir_hcm *hcm; /* for weir_worker.calls; NULL if the filters lack a router */
+    struct weir_arena arena;
+    struct weir_diag diag;
+    struct weir_config *config;
+};
+struct weir_calls *weir_calls_new(struct weir_stats *stats, const struct weir_filter_registry *http_filters);
+/** When no worker is left. */
+void weir_calls_free(struct weir_calls *calls);
 
 /** Reads an HttpConnectionManager. Faults to ctx->config, all of them. */
 WEIR_MUST_CHECK enum weir_err weir_hcm_parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *msg, void **ret);

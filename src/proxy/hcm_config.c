@@ -2,6 +2,7 @@
  * table, access logs. What a file sets beyond that is refused by name (the table below). */
 #include <ifaddrs.h>
 
+#include "base/mem.h"
 #include "config/config.h"
 #include "config/supported.h"
 #include "config/values.h"
@@ -370,7 +371,9 @@ enum weir_err weir_hcm_parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *
     return ctx->config->diag->n_errors == errors ? WEIR_OK : WEIR_ERR_INVALID;
 }
 
-struct weir_hcm *weir_hcm_for_calls(struct weir_conf_ctx *ctx)
+/* ---- the one without a listener ---- */
+
+static const struct weir_hcm *read_for_calls(struct weir_conf_ctx *ctx)
 {
     const struct weir_filter_ops *router =
         weir_filter_registry_find(ctx->http_filters, WEIR_S_NONE, WEIR_S("envoy.filters.http.router"));
@@ -388,4 +391,28 @@ struct weir_hcm *weir_hcm_for_calls(struct weir_conf_ctx *ctx)
     hcm->filters->conf = conf;
     place_states(hcm);
     return hcm;
+}
+
+struct weir_calls *weir_calls_new(struct weir_stats *stats, const struct weir_filter_registry *http_filters)
+{
+    struct weir_calls *calls = WEIR_NEW(struct weir_calls);
+    weir_arena_init(&calls->arena, NULL);
+    weir_diag_init(&calls->diag);
+    calls->config = weir_config_new(&calls->diag);
+    struct weir_conf_ctx ctx = {.arena = &calls->arena,
+                                .config = calls->config,
+                                .diag = &calls->diag,
+                                .stats = stats,
+                                .http_filters = http_filters};
+    calls->hcm = read_for_calls(&ctx);
+    return calls;
+}
+
+void weir_calls_free(struct weir_calls *calls)
+{
+    if (!calls) return;
+    weir_arena_fini(&calls->arena);
+    weir_config_free(calls->config);
+    weir_diag_fini(&calls->diag);
+    weir_free(calls);
 }

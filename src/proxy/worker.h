@@ -22,7 +22,7 @@ struct weir_worker {
     struct weir_server *server;        /* opaque below server/ */
     bool draining;                     /* new responses carry connection: close / GOAWAY */
     struct weir_slab streams;          /* weir_stream */
-    const struct weir_hcm *calls;      /* how calls of filters are made: weir_hcm_for_calls; NULL = not possible */
+    const struct weir_hcm *calls;      /* how calls of filters are made: weir_calls.hcm; NULL = not possible */
 };
 /** Sets up what proxy/ keeps in a worker, after loop and stats are set. Done by weir_listeners_worker_new. */
 void weir_worker_init_streams(struct weir_worker *worker);

@@ -234,7 +234,9 @@ static void init_server(struct weir_server *server, const struct weir_options *o
 {
     server->options = options;
     server->stats = weir_stats_new();
+    server->calls = weir_calls_new(server->stats, &weir_http_filters);
     server->main = weir_worker_new(server, server->stats, &weir_world_uv, NULL, UINT32_MAX);
+    server->main->calls = server->calls->hcm;
     server->base = weir_server_stats_register(server->stats);
     server->start_ns = server->main->loop->ops->now_ns(server->main->loop);
     server->n_threads = hardware_threads(options);
@@ -265,6 +267,7 @@ static void fini_server(struct weir_server *server)
     weir_free(server->threads);
     weir_snapshot_unref(server->snapshot);
     weir_worker_free(server->main);
+    weir_calls_free(server->calls);
     weir_accesslog_stop();
     weir_str_fini(&server->reload_error);
     weir_stats_free(server->stats);
@@ -284,6 +287,7 @@ static bool make_workers(struct weir_server *server, struct weir_str *error)
         struct weir_thread *thread = &server->threads[i];
         thread->server = server;
         thread->worker = weir_worker_new(server, server->stats, &weir_world_uv, NULL, i);
+        thread->worker->calls = server->calls->hcm;
         if (weir_worker_adopt(thread->worker, server->snapshot, 0, error)) return false;
     }
     return weir_worker_adopt_main(server->main, server->snapshot, error) == WEIR_OK;

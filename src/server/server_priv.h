@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "proxy/hcm.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -22,6 +23,7 @@ struct weir_server {
     struct weir_snapshot_deps deps;
     struct weir_stats *stats;
     struct weir_worker *main; /* the main thread's own half */
+    struct weir_calls *calls; /* how filters of all workers make calls */
     struct weir_thread *threads;
     uint32_t n_threads;
     struct weir_snapshot *snapshot;
