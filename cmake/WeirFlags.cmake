@@ -11,7 +11,7 @@ add_library(weir_flags INTERFACE)
 target_link_libraries(weir_flags INTERFACE weir_build_flags)
 
 target_compile_options(weir_build_flags INTERFACE -fno-strict-aliasing -fno-omit-frame-pointer)
-target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
 if(WEIR_WASM)
     target_compile_definitions(weir_flags INTERFACE WEIR_WASM=1)
 endif()
@@ -24,6 +24,8 @@ target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca
     -Wcast-qual -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wimplicit-fallthrough
     -Wframe-larger-than=16384
+    # Fields that Envoy's schema calls deprecated are read all the same; the reader warns whoever writes them.
+    -Wno-deprecated-declarations
     # A test may crash on what it did not expect.
     $<$<NOT:$<BOOL:$<TARGET_PROPERTY:WEIR_IS_TEST>>>:-Wnull-dereference>)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")

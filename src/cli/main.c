@@ -1,8 +1,25 @@
-/* The program's entry. */
+/* The program's entry: read the command line, do what it asks. */
 #include <stdio.h>
 
-int main(void)
+#include "cli/args.h"
+#include "server/server.h"
+
+static int print_version(void)
 {
-    puts("weir " WEIR_VERSION);
+    printf("weir %s (Envoy API v3 of 1.40; Proxy-Wasm 0.1.0, 0.2.0, 0.2.1)\n", WEIR_VERSION);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct weir_options options;
+    weir_options_init(&options);
+    switch (weir_args_parse(argc, argv, &options, stderr)) {
+    case WEIR_ARGS_RUN: return weir_server_main(&options);
+    case WEIR_ARGS_HELP: weir_args_help(stdout); return 0;
+    case WEIR_ARGS_VERSION: return print_version();
+    case WEIR_ARGS_HOT_RESTART_VERSION: puts("disabled"); return 0;
+    case WEIR_ARGS_FAULT: return 1;
+    }
+    return 1;
 }
