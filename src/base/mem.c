@@ -2,6 +2,7 @@
  * chooses goes through a limit and weir_try_alloc instead. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,4 +49,9 @@ char *weir_xstrndup(const char *ptr, size_t len)
 void *weir_try_alloc(size_t size)
 {
     return malloc(size ? size : 1);
+}
+
+void weir_mem_trim(void)
+{
+    malloc_trim(0);
 }

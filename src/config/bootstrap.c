@@ -28,7 +28,9 @@ void weir_config_seal(struct weir_config *conf)
 {
     weir_ptr_map_fini(&conf->index->places);
     weir_arena_fini(&conf->index->arena);
-    conf->diag = NULL;
+    weir_diag_fini(conf->diag);
+    weir_diag_init(conf->diag);
+    weir_mem_trim();
 }
 
 void weir_config_free(struct weir_config *conf)

@@ -24,8 +24,9 @@ struct weir_config {
 
 /** An empty configuration that reports to `diag` (which must outlive it). */
 struct weir_config *weir_config_new(struct weir_diag *diag);
-/** Gives back what only reports need (the trees, the places) once all checks are done; conf->diag becomes
- *  NULL. The messages and what their Any messages hold stay. */
+/** Gives back what only reports need (the trees, the places, what conf->diag has collected) once all checks
+ *  are done and printed. The messages and what their Any messages hold stay; a later report is still
+ *  possible, without a place. */
 void weir_config_seal(struct weir_config *conf);
 /** Accepts NULL. */
 void weir_config_free(struct weir_config *conf);

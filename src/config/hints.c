@@ -144,6 +144,7 @@ static const struct field_hint deprecated_fields[] = {
     {"FileAccessLog", "typed_json_format", "write log_format: {json_format: ...}"},
     {"SubstitutionFormatString", "text_format", "write text_format_source: {inline_string: ...}"},
     {"GoogleRE2", "max_program_size", "leave it out"},
+    {"Router", "start_child_span", "write spawn_upstream_span in the tracing of the HttpConnectionManager"},
     {"RegexMatcher", "google_re2", "leave it out: RE2 is the only engine"},
     {"PluginConfig", "fail_open", "write failure_policy: FAIL_OPEN"},
     {"CertificateValidationContext", "match_subject_alt_names", "write match_typed_subject_alt_names"},

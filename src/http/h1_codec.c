@@ -94,6 +94,7 @@ static void tell_fatal(struct weir_h1 *h1)
     if (h1->fatal && !h1->st.active) {
         const char *detail = WEIR_TAKE(h1->fatal);
         h1->rx = H1_RX_DEAD;
+        h1->goaway_told = true;
         h1->base.conn_ops->on_fatal(&h1->base, detail);
     }
 }
@@ -372,11 +373,18 @@ static bool step_length(struct weir_h1 *h1, struct weir_buf *in)
 
 static void chunked_complete(struct weir_h1 *h1, bool wanted)
 {
+    bool trailers = h1->st.trailers.n > 0;
+    if (trailers) {
+        deliver_data(h1, false, wanted);
+        if (h1->rx == H1_RX_DEAD) { /* the owner had enough */
+            return;
+        }
+    }
     complete(h1);
-    if (h1->st.trailers.n > 0 && wanted) {
-        h1->st.base.ops->on_trailers(&h1->st.base, &h1->st.trailers);
-    } else {
+    if (!trailers) {
         deliver_data(h1, true, wanted);
+    } else if (wants_events(h1)) {
+        h1->st.base.ops->on_trailers(&h1->st.base, &h1->st.trailers);
     }
 }
 

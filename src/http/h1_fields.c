@@ -260,6 +260,7 @@ static int on_headers_complete(llhttp_t *parser)
         return 1; /* no body that llhttp should look at: on_message_complete pauses */
     }
     parser->lenient_flags &= (uint16_t)~LENIENT_OPTIONAL_CR_BEFORE_LF;
+    parser->flags |= F_CHUNKED; /* our verdict: llhttp knows no HTAB around the value */
     return HPE_PAUSED;
 }
 
@@ -284,6 +285,9 @@ static int on_chunk_header(llhttp_t *parser)
         return 0;
     }
     h1->last_chunk = true;
+    /* Framing fields among the trailers mean nothing (RFC 9110 6.5.1): keeps llhttp from comparing them with the head's. */
+    parser->flags &= (uint16_t)~(F_CHUNKED | F_TRANSFER_ENCODING | F_CONTENT_LENGTH);
+    parser->lenient_flags |= LENIENT_CHUNKED_LENGTH | LENIENT_TRANSFER_ENCODING;
     return HPE_PAUSED;
 }
 
@@ -349,6 +353,9 @@ void h1_parser_begin(struct weir_h1 *h1)
 /* llhttp's own verdicts. */
 static enum h1_refusal refusal_of(const struct weir_h1 *h1, llhttp_errno_t error)
 {
+    if (h1->in_trailers) {
+        return H1_REFUSED_FIELD;
+    }
     switch ((int)error) {
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:

@@ -228,6 +228,7 @@ void weir_server_print_diag(const struct weir_server *server, struct weir_source
     } else {
         weir_diag_print(&source->diag, stderr, &style);
     }
+    weir_config_seal(source->config);
 }
 
 static void init_server(struct weir_server *server, const struct weir_options *options)

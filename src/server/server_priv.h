@@ -78,7 +78,7 @@ weir_stat weir_server_stats_register(struct weir_stats *stats);
 /** Brings the gauges up to date; before stats are read. */
 void weir_server_stats_refresh(struct weir_server *server);
 
-/** Prints what the reader found (warnings too, unless switched off) to stderr. */
+/** Prints what the reader found (warnings too, unless switched off) to stderr, and lets go of it. */
 void weir_server_print_diag(const struct weir_server *server, struct weir_source *source);
 void weir_server_set_state(struct weir_server *server, enum weir_server_state state);
 

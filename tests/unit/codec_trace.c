@@ -295,6 +295,11 @@ void trace_feed_segments(struct trace *t, struct weir_slice bytes, size_t step, 
     trace_turn(t);
 }
 
+void trace_open(struct trace *t)
+{
+    t->cs = t->codec->ops->open(t->codec, &stream_ops, t, &t->arena);
+}
+
 void trace_request(struct trace *t, const char *method, bool end_stream)
 {
     struct weir_headers h;
@@ -302,7 +307,7 @@ void trace_request(struct trace *t, const char *method, bool end_stream)
     weir_headers_add(&h, WEIR_H_AUTHORITY, WEIR_S("up"));
     weir_headers_add(&h, WEIR_H_PATH, WEIR_S("/p"));
     weir_headers_add(&h, WEIR_H_METHOD, weir_slice_str(method));
-    t->cs = t->codec->ops->open(t->codec, &stream_ops, t, &t->arena);
+    trace_open(t);
     if (!t->cs) {
         weir_str_adds(&t->text, "no stream");
         return;

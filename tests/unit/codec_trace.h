@@ -45,6 +45,8 @@ void trace_feed(struct trace *t, struct weir_slice bytes, bool eof);
 void trace_feed_segments(struct trace *t, struct weir_slice bytes, size_t step, bool eof);
 /** End of the turn: tasks run, output is collected. */
 void trace_turn(struct trace *t);
+/** CLIENT: opens a stream into t->cs. */
+void trace_open(struct trace *t);
 /** CLIENT: opens a stream and sends a request without a body, or with one to come. */
 void trace_request(struct trace *t, const char *method, bool end_stream);
 void trace_send(struct trace *t, const char *body, bool end_stream);

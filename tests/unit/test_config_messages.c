@@ -143,7 +143,8 @@ static const struct row rows[] = {
      "{\"name\":\"e\",\"typed_config\":{\"@type\":\"h/xds.type.v3.TypedStruct\",\"type_url\":"
      "\"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router\","
      "\"value\":{\"suppress_envoy_headers\":true}}}",
-     "t.yaml:1:130: warning: typed_config.value.start_child_span: deprecated\n", NULL},
+     "t.yaml:1:130: warning: typed_config.value.start_child_span: deprecated (write "
+     "spawn_upstream_span in the tracing of the HttpConnectionManager)\n", NULL},
     {"merge key", CLUSTER, "name: c\n!ignore x: &x {alt_stat_name: a, name: n}\n<<: *x\n",
      "{\"name\":\"c\",\"alt_stat_name\":\"a\"}", "", NULL},
 };
