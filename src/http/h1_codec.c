@@ -55,8 +55,8 @@ static bool exchange_is_over(const struct weir_h1 *h1)
     if (!st->active) {
         return false;
     }
-    if (st->reset_by_owner) {
-        return true;
+    if (st->reset_by_owner || st->broken) {
+        return st->reset_by_owner;
     }
     if (h1->tx != H1_TX_DONE) {
         return false;
@@ -108,7 +108,7 @@ static void lose_stream(struct weir_h1 *h1, enum weir_reset reason, const char *
     if (!st->active) {
         return;
     }
-    bool done = h1->tx == H1_TX_DONE && h1_is_server(h1);
+    bool done = h1->tx == H1_TX_DONE && h1_is_server(h1) && !st->broken;
     h1->tx = H1_TX_DONE;
     st->active = false;
     if (st->reset_by_owner || done) {
@@ -120,7 +120,7 @@ static void lose_stream(struct weir_h1 *h1, enum weir_reset reason, const char *
 
 static void settle(struct weir_h1 *h1)
 {
-    if (h1->fatal && h1->st.active && !h1->st.reset_by_owner) { /* broken by a send */
+    if (h1->st.active && h1->st.broken && !h1->st.reset_by_owner) {
         lose_stream(h1, WEIR_RESET_LOCAL_RESET, h1->fatal);
     }
     if (finish_exchange(h1) && h1->keep_alive && h1->input_held && !h1->in_recv) {
@@ -147,7 +147,10 @@ void h1_settle_later(struct weir_h1 *h1)
 void h1_break(struct weir_h1 *h1, const char *detail)
 {
     h1->fatal = detail;
+    h1->st.broken = true;
+    h1->keep_alive = false;
     h1->tx = H1_TX_DONE;
+    h1->rx = H1_RX_DEAD;
     h1_settle_later(h1);
 }
 
@@ -198,7 +201,7 @@ static void complete(struct weir_h1 *h1)
 
 static bool wants_events(const struct weir_h1 *h1)
 {
-    return h1->st.active && !h1->st.reset_by_owner && !swallowing(h1);
+    return h1->st.active && !h1->st.reset_by_owner && !h1->st.broken && !swallowing(h1);
 }
 
 /* Gives decoded body bytes to the owner, or drops them when nobody wants them. */

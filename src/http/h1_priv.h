@@ -84,6 +84,7 @@ struct h1_stream {
     uint32_t n_informational;
     bool active;
     bool reset_by_owner;
+    bool broken; /* by what the owner sent */
     bool is_head, is_connect;
     bool upgrade_asked;    /* SERVER: by the peer; CLIENT: by us */
     bool expects_continue; /* and 100 has not been sent */

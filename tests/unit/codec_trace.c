@@ -42,12 +42,8 @@ static void reply(struct trace *t, struct weir_codec_stream *cs, uint32_t status
     struct weir_headers h;
     weir_headers_init(&h, &t->arena);
     weir_headers_set_status(&h, status);
-    if (status == 101) {
-        weir_headers_add(&h, WEIR_H_CONNECTION, WEIR_S("upgrade"));
-        weir_headers_add(&h, WEIR_H_UPGRADE, WEIR_S("websocket"));
-    }
     if (!body) {
-        t->codec->ops->send_headers(cs, &h, status != 101);
+        t->codec->ops->send_headers(cs, &h, true);
         return;
     }
     struct weir_buf data;
@@ -58,11 +54,26 @@ static void reply(struct trace *t, struct weir_codec_stream *cs, uint32_t status
     t->codec->ops->send_data(cs, &data, true);
 }
 
+static void switch_protocols(struct trace *t, struct weir_codec_stream *cs, const struct weir_headers *request)
+{
+    struct weir_headers h;
+    bool connect = weir_slice_eq(weir_headers_method(request), WEIR_S("CONNECT"));
+    t->switched = connect || weir_headers_has(request, WEIR_H_UPGRADE);
+    if (t->switched) {
+        weir_headers_init(&h, &t->arena);
+        weir_headers_set_status(&h, connect ? 200 : 101);
+        weir_headers_add(&h, WEIR_H_CONNECTION, WEIR_S("upgrade"));
+        weir_headers_add(&h, WEIR_H_UPGRADE, WEIR_S("websocket"));
+        t->codec->ops->send_headers(cs, &h, false);
+    }
+}
+
 static void message_end(struct trace *t, struct weir_codec_stream *cs)
 {
     close_body(t);
     weir_str_addc(&t->text, '.');
-    if (t->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_AT_END) {
+    t->n_complete++;
+    if (t->codec->role == WEIR_CODEC_SERVER && (t->reply == TRACE_REPLY_AT_END || (t->reply == TRACE_REPLY_SWITCH && !t->switched))) {
         reply(t, cs, 200, NULL);
     }
 }
@@ -88,8 +99,8 @@ static void on_headers(struct weir_codec_stream *cs, struct weir_headers *h, boo
     if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_AT_HEAD) {
         reply(t, cs, 200, "early");
     }
-    if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_SWITCH) {
-        reply(t, cs, 101, NULL);
+    if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_SWITCH && !end_stream) {
+        switch_protocols(t, cs, h);
     }
     if (end_stream) {
         message_end(t, cs);
@@ -113,7 +124,7 @@ static void on_data(struct weir_codec_stream *cs, struct weir_buf *data, bool en
     for (const struct weir_seg *seg = data->head; seg; seg = seg->next) {
         weir_str_add(&t->text, weir_slice(seg->ptr, seg->len));
     }
-    if (t->reply == TRACE_REPLY_SWITCH) {
+    if (t->switched) {
         cs->codec->ops->send_data(cs, data, end_stream);
     }
     if (t->reset_at_data) {
@@ -141,6 +152,7 @@ static void on_reset(struct weir_codec_stream *cs, enum weir_reset reason, const
     close_body(t);
     weir_str_printf(&t->text, "x %s (%s)", weir_reset_text(reason), detail);
     t->cs = NULL;
+    t->ended = true;
 }
 
 static void on_error(struct weir_codec_stream *cs, uint32_t status, const char *body, const char *detail)
@@ -182,14 +194,16 @@ static void on_stream_done(struct weir_codec *codec, struct weir_codec_stream *c
     struct trace *t = trace_of(codec);
     (void)cs;
     close_body(t);
-    weir_str_addc(&t->text, ';');
+    weir_str_adds(&t->text, t->quiet_end ? "" : ";");
     t->cs = NULL;
+    t->ended = true;
 }
 
 static void on_goaway(struct weir_codec *codec)
 {
-    close_body(trace_of(codec));
-    weir_str_addc(&trace_of(codec)->text, 'G');
+    struct trace *t = trace_of(codec);
+    close_body(t);
+    weir_str_adds(&t->text, t->quiet_end ? "" : "G");
 }
 
 static void on_output(struct weir_codec *codec)
@@ -202,7 +216,9 @@ static void on_fatal(struct weir_codec *codec, const char *detail)
     struct trace *t = trace_of(codec);
     close_body(t);
     t->n_fatal++;
-    weir_str_printf(&t->text, "F %s", detail);
+    if (!t->quiet_end) {
+        weir_str_printf(&t->text, "F %s", detail);
+    }
 }
 
 static void on_resume(struct weir_codec *codec)

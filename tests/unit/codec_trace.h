@@ -17,7 +17,7 @@ enum trace_reply {
     TRACE_REPLY_AT_END,  // 200 without a body once the message is complete
     TRACE_REPLY_AT_HEAD, // 200 "early" as soon as the head is there
     TRACE_REPLY_NEVER,
-    TRACE_REPLY_SWITCH,  // 101, then echoes
+    TRACE_REPLY_SWITCH,  // 101 to an upgrade, 200 to CONNECT, then echoes; AT_END to others
 };
 
 struct trace {
@@ -31,9 +31,12 @@ struct trace {
     struct weir_str wrote; /* everything the codec put into out */
     enum trace_reply reply;
     bool reset_at_head, reset_at_data;
+    bool switched;  /* protocols */
+    bool quiet_end; /* neither goaway, done nor fatal are written down */
+    bool ended;     /* a stream was done or reset */
     bool body_open; /* a body's quotation mark is open */
     bool resumed;
-    uint32_t n_streams, n_fatal;
+    uint32_t n_streams, n_complete, n_fatal;
 };
 
 /** A codec in `role` with `options` (NULL: defaults). */
