@@ -6,10 +6,14 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "event/sim.h"
 #include "net/acceptor.h"
 #include "net/conn.h"
 
-#define BIG (12u << 20) /* more than the kernel buffers of both ends */
+#define BIG     (12u << 20) /* more than the kernel's buffers of both ends */
+#define BIG_SIM 150000      /* the same for simulated ones */
+
+static size_t big;
 
 /* One end: what it did and saw. Behaviour by flags, so that a case reads as a few assignments. */
 struct end {
@@ -113,6 +117,7 @@ static void on_data(struct weir_conn *conn, bool eof)
     size_t len = conn->in.len;
     e->eof = eof;
     if (e->keep) {
+        e->n_got = len;
         return;
     }
     assert_true(e->n_got + len <= BIG);
@@ -224,8 +229,36 @@ static int teardown(void **state WEIR_UNUSED)
 
 static void run_for(uint64_t ms)
 {
-    weir_timer_set(f.loop, &f.timer, ms);
+    uint64_t since_turn_ms = (f.loop->ops->now_ns(f.loop) - f.loop->now_ns) / 1000000;
+    weir_timer_set(f.loop, &f.timer, ms + since_turn_ms);
     weir_loop_run(f.loop);
+}
+
+/* Runs until `e` has got `n` bytes, looking each millisecond: how long that takes depends on the machine. */
+static struct {
+    const struct end *end;
+    size_t n;
+} awaited;
+
+static void on_look(struct weir_timer *timer)
+{
+    if (awaited.end->n_got >= awaited.n) {
+        weir_loop_stop(f.loop);
+    } else {
+        weir_timer_set(f.loop, timer, 1);
+    }
+}
+
+static void run_until_got(const struct end *e, size_t n)
+{
+    struct weir_timer look;
+    awaited.end = e;
+    awaited.n = n;
+    weir_timer_init(&look, on_look);
+    weir_timer_set(f.loop, &look, 1);
+    weir_loop_run(f.loop);
+    weir_timer_stop(f.loop, &look);
+    assert_true(e->n_got >= n);
 }
 
 /* ---- cases ---- */
@@ -235,15 +268,15 @@ static void test_echo_of_a_lot(void **state WEIR_UNUSED)
     f.server.echo = f.server.close_on_eof = f.server.conn.eof_wanted = f.client.conn.eof_wanted = true;
     f.client.close_on_eof = true;
     connect_client(1000);
-    send_pattern(&f.client, BIG - 1); /* before it is connected */
+    send_pattern(&f.client, big); /* before it is connected */
     weir_conn_shutdown_write(&f.client.conn);
     weir_loop_run(f.loop);
-    assert_true(is_pattern(&f.server, BIG - 1));
-    assert_true(is_pattern(&f.client, BIG - 1));
+    assert_true(is_pattern(&f.server, big));
+    assert_true(is_pattern(&f.client, big));
     assert_int_equal(f.client.n_connected, 1);
     assert_int_equal(f.server.n_connected, 0);
-    assert_int_equal(f.client.conn.bytes_written, BIG - 1);
-    assert_int_equal(f.client.conn.bytes_read, BIG - 1);
+    assert_int_equal(f.client.conn.bytes_written, big);
+    assert_int_equal(f.client.conn.bytes_read, big);
     assert_int_equal(f.client.n_closed, 1);
     assert_int_equal(f.server.n_closed, 1);
     assert_int_equal(f.server.end, WEIR_CONN_END_LOCAL);
@@ -276,9 +309,9 @@ static void test_reset_after_data_is_no_eof(void **state WEIR_UNUSED)
 {
     connect_client(1000);
     send_text(&f.client, "x");
-    run_for(20);
+    run_until_got(&f.server, 1);
     send_text(&f.server, "partial");
-    run_for(20);
+    run_until_got(&f.client, 7);
     call_close(&f.server, WEIR_CONN_CLOSE_RESET);
     weir_loop_run(f.loop);
     assert_memory_equal(f.client.got, "partial", 7);
@@ -306,12 +339,12 @@ static void test_read_disable_holds_back_and_marks_tell(void **state WEIR_UNUSED
     f.server.close_on_eof = true;
     connect_client(1000);
     send_text(&f.client, "x");
-    run_for(20);
+    run_until_got(&f.server, 1);
     assert_int_equal(f.server.n_got, 1);
     f.server.n_got = 0;
     weir_conn_read_disable(&f.server.conn, true);
     weir_conn_read_disable(&f.server.conn, true);
-    send_pattern(&f.client, BIG - 1);
+    send_pattern(&f.client, big);
     run_for(50);
     assert_int_equal(f.server.n_got, 0);
     assert_int_equal(f.client.n_rose, 1);
@@ -321,7 +354,7 @@ static void test_read_disable_holds_back_and_marks_tell(void **state WEIR_UNUSED
     weir_conn_read_disable(&f.server.conn, false);
     weir_conn_shutdown_write(&f.client.conn);
     weir_loop_run(f.loop);
-    assert_true(is_pattern(&f.server, BIG - 1));
+    assert_true(is_pattern(&f.server, big));
     assert_int_equal(f.client.n_fell, 1);
 }
 
@@ -332,8 +365,10 @@ static void test_full_input_pauses_until_reread(void **state WEIR_UNUSED)
     f.server.conn.eof_wanted = true;
     connect_client(1000);
     send_pattern(&f.client, 100000);
-    run_for(50);
+    run_until_got(&f.server, 1000);
+    run_for(20);
     assert_int_equal(f.server.conn.in.len, 1000);
+    f.server.n_got = 0;
     f.server.keep = false;
     f.server.close_on_eof = true;
     weir_conn_reread(&f.server.conn);
@@ -346,16 +381,16 @@ static void test_flush_writes_all_before_closing(void **state WEIR_UNUSED)
 {
     connect_client(1000);
     send_text(&f.client, "x");
-    run_for(20);
+    run_until_got(&f.server, 1);
     weir_conn_read_disable(&f.client.conn, true);
-    send_pattern(&f.server, BIG - 1);
+    send_pattern(&f.server, big);
     call_close(&f.server, WEIR_CONN_CLOSE_FLUSH);
     send_text(&f.server, "too late");
     run_for(50);
     assert_int_equal(f.server.n_closed, 0);
     weir_conn_read_disable(&f.client.conn, false);
     weir_loop_run(f.loop);
-    assert_true(is_pattern(&f.client, BIG - 1));
+    assert_true(is_pattern(&f.client, big));
     assert_int_equal(f.client.end, WEIR_CONN_END_REMOTE);
 }
 
@@ -365,9 +400,9 @@ static void test_flush_gives_up_without_progress(void **state WEIR_UNUSED)
     f.server.conn.delayed_close_ms = 30;
     connect_client(1000);
     send_text(&f.client, "x");
-    run_for(20);
+    run_until_got(&f.server, 1);
     weir_conn_read_disable(&f.client.conn, true);
-    send_pattern(&f.server, BIG - 1);
+    send_pattern(&f.server, big);
     call_close(&f.server, WEIR_CONN_CLOSE_FLUSH);
     weir_loop_run(f.loop);
     assert_int_equal(f.server.n_closed, 1);
@@ -380,10 +415,11 @@ static void test_delayed_close_waits_for_the_peer(void **state WEIR_UNUSED)
     f.server.conn.delayed_close_ms = 5000;
     connect_client(1000);
     send_pattern(&f.client, 200000);
-    run_for(20);
+    run_until_got(&f.server, 1000);
     send_text(&f.server, "error");
     call_close(&f.server, WEIR_CONN_CLOSE_FLUSH_DELAY);
     send_pattern(&f.client, 200000); /* is thrown away, and makes no reset */
+    run_until_got(&f.client, 5);
     run_for(30);
     assert_memory_equal(f.client.got, "error", 5);
     assert_true(f.client.eof);
@@ -401,7 +437,7 @@ static void test_delayed_close_ends_by_itself(void **state WEIR_UNUSED)
     f.server.conn.delayed_close_ms = 20;
     connect_client(1000);
     send_text(&f.client, "x");
-    run_for(20);
+    run_until_got(&f.server, 1);
     uint64_t before = weir_loop_now_ms(f.loop);
     call_close(&f.server, WEIR_CONN_CLOSE_FLUSH_DELAY);
     weir_loop_run(f.loop);
@@ -416,10 +452,10 @@ static void test_answer_before_a_reset_is_read(void **state WEIR_UNUSED)
     f.server.reply_on_data = "413";
     f.server.conn.in_limit = 1000;
     connect_client(1000);
-    send_pattern(&f.client, BIG - 1);
-    run_for(30);
+    send_pattern(&f.client, big);
+    run_until_got(&f.client, 3);
     weir_conn_read_disable(&f.server.conn, true);
-    send_pattern(&f.client, BIG - 1);
+    send_pattern(&f.client, big);
     run_for(30);
     call_close(&f.server, WEIR_CONN_CLOSE_FLUSH);
     weir_loop_run(f.loop);
@@ -450,7 +486,7 @@ static void test_fini_is_silent(void **state WEIR_UNUSED)
 {
     connect_client(1000);
     send_text(&f.client, "x");
-    run_for(20);
+    run_until_got(&f.server, 1);
     f.stop_after_closed = 1;
     weir_conn_fini(&f.client.conn);
     weir_loop_run(f.loop);
@@ -477,7 +513,47 @@ static void test_fini_is_silent(void **state WEIR_UNUSED)
 
 static int setup_uv(void **state WEIR_UNUSED)
 {
+    big = BIG;
     return setup(&weir_world_uv, NULL);
+}
+
+static struct weir_sim *sim;
+static uint64_t seed;
+
+static int setup_sim(void **state WEIR_UNUSED)
+{
+    big = BIG_SIM;
+    sim = weir_sim_new(&(struct weir_sim_opts){.seed = seed});
+    return setup(&weir_world_sim, sim);
+}
+
+static int teardown_sim(void **state)
+{
+    int result = teardown(state);
+    weir_sim_free(sim);
+    return result;
+}
+
+/* Every case with many seeds; a failure names the seed. */
+static void test_all_with_many_seeds(void **state)
+{
+    static void (*const cases[])(void **) = {
+#define X(name) name,
+        CASES(X)
+#undef X
+    };
+    const char *only = getenv("WEIR_SEED");
+    uint64_t first = 1, last = 200;
+    if (only && !weir_parse_u64(weir_slice_str(only), UINT64_MAX, &first)) {
+        last = first;
+    }
+    for (seed = first; seed <= last; seed++) {
+        for (size_t i = 0; i < WEIR_COUNTOF(cases); i++) {
+            setup_sim(state);
+            cases[i](state);
+            teardown_sim(state);
+        }
+    }
 }
 
 int main(void)
@@ -486,6 +562,10 @@ int main(void)
 #define X(name) {#name " (sockets)", name, setup_uv, teardown, NULL},
         CASES(X)
 #undef X
+#define X(name) {#name " (simulated)", name, setup_sim, teardown_sim, NULL},
+            CASES(X)
+#undef X
+                cmocka_unit_test(test_all_with_many_seeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
