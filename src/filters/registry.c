@@ -3,8 +3,14 @@
 
 #include "filters/router/router.h"
 #include "proxy/hcm.h"
+#ifdef WEIR_WASM
+#include "filters/wasm/wasm.h"
+#endif
 
 static const struct weir_filter_ops *const http_filters[] = {
+#ifdef WEIR_WASM
+    &weir_filter_wasm,
+#endif
     &weir_filter_router,
 };
 const struct weir_filter_registry weir_http_filters = {.v = http_filters, .n = WEIR_COUNTOF(http_filters)};

@@ -190,16 +190,11 @@ static bool acceptable(struct weir_slice name, struct weir_slice value)
 {
     uint64_t length;
     if (!weir_header_name_valid(name) || !weir_header_value_valid(value)) return false;
-    switch (weir_header_id_of(name)) {
-    case WEIR_H_METHOD:
-    case WEIR_H_PATH:
-    case WEIR_H_SCHEME:
-    case WEIR_H_AUTHORITY: return no_spaces(value);
-    case WEIR_H_STATUS: return valid_status(value);
-    case WEIR_H_TRANSFER_ENCODING: return false;
-    case WEIR_H_CONTENT_LENGTH: return weir_parse_u64(value, INT64_MAX, &length) == WEIR_OK;
-    default: return true;
-    }
+    enum weir_header_id id = weir_header_id_of(name);
+    if (id == WEIR_H_METHOD || id == WEIR_H_PATH || id == WEIR_H_SCHEME || id == WEIR_H_AUTHORITY) return no_spaces(value);
+    if (id == WEIR_H_STATUS) return valid_status(value);
+    if (id == WEIR_H_CONTENT_LENGTH) return weir_parse_u64(value, INT64_MAX, &length) == WEIR_OK;
+    return id != WEIR_H_TRANSFER_ENCODING;
 }
 
 static bool required(enum weir_header_id id)

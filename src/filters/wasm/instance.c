@@ -298,8 +298,9 @@ static void count_all(struct wasm_slot *slot, enum wasm_stat row)
 
 static void back_off(struct wasm_slot *slot)
 {
-    const struct weir_wasm_plugin *plugin =
-        WEIR_CONTAINER_OF(weir_list_first(&slot->locals), struct wasm_local, link)->plugin;
+    struct weir_list *first = weir_list_first(&slot->locals);
+    if (!first) return;
+    const struct weir_wasm_plugin *plugin = WEIR_CONTAINER_OF(first, struct wasm_local, link)->plugin;
     struct weir_loop *loop = slot->ww->worker->loop;
     uint32_t doublings = slot->start_failures > 0 ? WEIR_MIN(slot->start_failures - 1, BACKOFF_DOUBLINGS_MAX) : 0;
     uint64_t delay = WEIR_MIN((uint64_t)plugin->backoff_base_ms << doublings, (uint64_t)plugin->backoff_max_ms);

@@ -12,6 +12,8 @@
 
 #include <pthread.h>
 
+#include "base/log.h"
+#include "config/config.h"
 #include "filters/wasm/runtime.h"
 #include "proxy/conf_ctx.h"
 #include "proxy/http_call.h"
