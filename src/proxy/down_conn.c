@@ -13,6 +13,9 @@
 #include "proxy/listener.h"
 #include "proxy/stream.h"
 
+/* How long an idle connection of a listener that goes away stays: a request that is on its way still gets its answer. */
+#define DRAIN_GRACE_MS 250
+
 struct hcm_conn {
     struct weir_net_filter *filter;
     struct weir_down *down;
@@ -85,11 +88,12 @@ static uint64_t next_deadline(const struct hcm_conn *hc)
     return next;
 }
 
-static void begin_drain(struct hcm_conn *hc)
+/* The next response is the last; without one the connection ends after `grace_ms`. */
+static void begin_drain(struct hcm_conn *hc, uint64_t grace_ms)
 {
     if (hc->drain_deadline_ms) return;
     count(hc, WEIR_HCM_STAT_downstream_cx_drain_close);
-    hc->drain_deadline_ms = weir_loop_now_ms(hc->worker->loop) + WEIR_MAX(hc->hcm->drain_ms, UINT64_C(1));
+    hc->drain_deadline_ms = weir_loop_now_ms(hc->worker->loop) + WEIR_MAX(grace_ms, UINT64_C(1));
     arm(hc, hc->drain_deadline_ms);
 }
 
@@ -98,7 +102,7 @@ static void check_connection(struct hcm_conn *hc, uint64_t now)
 {
     if (hc->max_deadline_ms && now >= hc->max_deadline_ms && !hc->drain_deadline_ms) {
         count(hc, WEIR_HCM_STAT_downstream_cx_max_duration_reached);
-        begin_drain(hc);
+        begin_drain(hc, hc->hcm->drain_ms);
     }
     if (hc->n_streams > 0) return;
     if (hc->hcm->idle_timeout_ms && now >= hc->idle_since_ms + hc->hcm->idle_timeout_ms) {
@@ -424,7 +428,8 @@ static void on_conn_watermark(struct weir_net_filter *f, bool above)
 
 static void drain(struct weir_net_filter *f)
 {
-    begin_drain(f->state);
+    struct hcm_conn *hc = f->state;
+    begin_drain(hc, WEIR_MIN(hc->hcm->drain_ms, (uint64_t)DRAIN_GRACE_MS));
 }
 
 static void count_closed(struct hcm_conn *hc, enum weir_conn_end end)
