@@ -332,6 +332,19 @@ static void read_item(struct weir_reader *reader, ProtobufCMessage *msg,
     }
 }
 
+/* What null is as an element of a list: no element at all among scalars, an empty one among messages. As in Envoy. */
+static const struct weir_node *null_item(struct weir_reader *reader, const ProtobufCFieldDescriptor *field,
+                                         const struct weir_node *item)
+{
+    if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+        return NULL;
+    if (weir_schema_known_type(weir_schema_message_of(field)) != WEIR_TYPE_PLAIN)
+        return item;
+    struct weir_node *empty = WEIR_ARENA_NEW(&reader->conf->index->arena, struct weir_node);
+    *empty = (struct weir_node){.kind = WEIR_NODE_MAP, .pos = item->pos};
+    return empty;
+}
+
 /* A list, or a single element in its place. */
 static void read_repeated(struct weir_reader *reader, ProtobufCMessage *msg,
                           const ProtobufCFieldDescriptor *field, const struct weir_node *node)
@@ -346,9 +359,11 @@ static void read_repeated(struct weir_reader *reader, ProtobufCMessage *msg,
     grow_repeated(reader, msg, field, node->list.n);
     int first = (int)*(size_t *)weir_schema_quantifier(msg, field);
     for (size_t i = 0; i < node->list.n; i++) {
-        if (node->list.items[i]->kind == WEIR_NODE_NULL)
-            continue;
-        read_item(reader, msg, field, first + (int)i, node->list.items[i]);
+        const struct weir_node *item = node->list.items[i];
+        if (item->kind == WEIR_NODE_NULL)
+            item = null_item(reader, field, item);
+        if (item)
+            read_item(reader, msg, field, first + (int)i, item);
     }
 }
 

@@ -21,11 +21,15 @@ static bool number_from_double(double value, struct number *ret)
     return true;
 }
 
-/* Decimal text, "80" and "80.0" alike. */
+/* "80", "80.0" and "0x50" alike. */
 static bool number_from_text(struct weir_slice text, struct number *ret)
 {
     int64_t whole;
     double fraction;
+    if (weir_slice_starts_with_nocase(text, WEIR_S("0x"))) {
+        ret->negative = false;
+        return weir_parse_hex(weir_slice_from(text, 2), UINT64_MAX, &ret->magnitude) == WEIR_OK;
+    }
     if (weir_parse_u64(text, UINT64_MAX, &ret->magnitude) == WEIR_OK) {
         ret->negative = false;
         return true;
@@ -281,8 +285,7 @@ static bool read_enum(struct weir_reader *reader, const struct weir_spot *spot,
         return true;
     }
     int64_t number;
-    struct number decimal;
-    if (node->kind == WEIR_NODE_INT || (node->kind != WEIR_NODE_BOOL && number_from_text(text, &decimal))) {
+    if (node->kind == WEIR_NODE_INT || weir_parse_i64(text, &number) == WEIR_OK) {
         if (!read_signed(reader, spot, node, INT32_MIN, INT32_MAX, &number))
             return false;
         *ret = (int32_t)number;

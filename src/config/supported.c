@@ -104,10 +104,30 @@ static bool check_field(struct weir_config *conf, const ProtobufCMessage *msg,
     return !row->nested || check_nested(conf, msg, field, row->nested);
 }
 
+/* Does every row name a field of the type, with a nested table of that field's type? */
+static bool is_sound(const struct weir_supported_fields *table)
+{
+    for (size_t i = 0; i < table->n_fields; i++) {
+        const struct weir_supported_field *row = &table->fields[i];
+        const ProtobufCFieldDescriptor *field =
+            protobuf_c_message_descriptor_get_field_by_name(table->type, row->name);
+        if (!field)
+            return false;
+        if (!row->nested)
+            continue;
+        if (weir_schema_is_map(field))
+            field = &weir_schema_message_of(field)->fields[1];
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE || field->descriptor != row->nested->type)
+            return false;
+    }
+    return true;
+}
+
 static bool check_fields(struct weir_config *conf, const ProtobufCMessage *msg,
                          const struct weir_supported_fields *table)
 {
     WEIR_ASSERT(msg->descriptor == table->type);
+    WEIR_ASSERT(is_sound(table));
     bool ok = true;
     for (unsigned i = 0; i < msg->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &msg->descriptor->fields[i];

@@ -253,6 +253,7 @@ static void init_server(struct weir_server *server, const struct weir_options *o
         .net_filters = &weir_net_filters,
         .access_loggers = &weir_access_loggers,
         .validate_only = options->mode == WEIR_MODE_VALIDATE,
+        .allow_unknown_fields = options->allow_unknown_static_fields,
         .n_workers = server->n_threads,
         .service_node = weir_slice_str(options->service_node),
         .service_cluster = weir_slice_str(options->service_cluster),

@@ -236,6 +236,7 @@ struct weir_snapshot *weir_snapshot_build(const struct weir_snapshot_deps *deps,
 {
     struct build b = {.deps = deps, .previous = previous, .source = source_new()};
     *ret_source = b.source;
+    b.source->config->lenient = deps->allow_unknown_fields;
     enum weir_err err = weir_config_load(b.source->config, deps->path, deps->overlay);
     Bootstrap *bootstrap = b.source->config->bootstrap;
     if (!bootstrap) return NULL;

@@ -39,6 +39,7 @@ struct weir_snapshot_deps {
     const struct weir_access_logger_registry *access_loggers;
     void *wasm;
     bool validate_only;
+    bool allow_unknown_fields; /* they are warnings */
     uint32_t n_workers;
     struct weir_slice service_node, service_cluster, service_zone;
 };

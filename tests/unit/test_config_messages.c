@@ -74,6 +74,19 @@ static const struct row rows[] = {
      "t.yaml:1:1: expected a whole number, found \"18446744073709551616\"\n", NULL},
     {"uint64 hexadecimal", UINT64, "0x1F", "\"31\"", "", NULL},
     {"int32 as text", INT32, "\"-80\"", "-80", "", NULL},
+    {"int32 as hexadecimal text", INT32, "\"0x1F\"", "31", "", NULL},
+    {"enum as fraction", CLUSTER, "{name: c, lb_policy: 5.}", NULL,
+     "t.yaml:1:22: lb_policy: \"5.\" is no value of LbPolicy: one of ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM, "
+     "MAGLEV, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG\n",
+     NULL},
+    {"null in a list", CLUSTER, "{name: c, health_checks: [null]}", NULL,
+     "t.yaml:1:27: health_checks[0]: HealthCheck needs \"timeout\"\n"
+     "t.yaml:1:27: health_checks[0]: HealthCheck needs \"interval\"\n"
+     "t.yaml:1:27: health_checks[0]: HealthCheck needs \"unhealthy_threshold\"\n"
+     "t.yaml:1:27: health_checks[0]: HealthCheck needs \"healthy_threshold\"\n"
+     "t.yaml:1:27: health_checks[0]: HealthCheck needs one of \"http_health_check\", \"tcp_health_check\", "
+     "\"grpc_health_check\", \"custom_health_check\"\n5 errors\n",
+     NULL},
     {"int32 with fraction 0", INT32, "80.0", "80", "", NULL},
     {"int32 exponent", INT32, "1e3", "1000", "", NULL},
     {"int32 with fraction", INT32, "1.5", NULL, "t.yaml:1:1: expected a whole number, found \"1.5\"\n", NULL},
