@@ -195,18 +195,22 @@ static bool hint_inner_field(struct weir_reader *reader, const ProtobufCMessage 
 static bool hint_near_field(struct weir_reader *reader, const ProtobufCMessage *msg, struct weir_slice name)
 {
     const ProtobufCMessageDescriptor *type = msg->descriptor;
-    const char *nearest = NULL;
+    const ProtobufCFieldDescriptor *nearest = NULL;
     size_t best = weir_hint_tolerance(name.len);
     for (unsigned i = 0; i < type->n_fields; i++) {
         size_t distance = weir_hint_distance(name, weir_slice_str(type->fields[i].name), best);
         if (distance > best || (nearest && distance == best))
             continue;
-        nearest = type->fields[i].name;
+        nearest = &type->fields[i];
         best = distance;
     }
-    if (nearest)
-        weir_diag_hint(reader->conf->diag, "did you mean \"%s\"?", nearest);
-    return nearest != NULL;
+    if (!nearest)
+        return false;
+    weir_diag_hint(reader->conf->diag, "did you mean \"%s\"?", nearest->name);
+    /* So that it is not reported as missing too. */
+    if (!reader->conf->lenient)
+        weir_index_mark_bad(reader->conf, msg, nearest);
+    return true;
 }
 
 void weir_hint_unknown_field(struct weir_reader *reader, const ProtobufCMessage *msg,

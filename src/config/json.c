@@ -264,7 +264,8 @@ static enum weir_err read_pair(struct reader *reader)
 {
     skip_space(reader);
     if (peek(reader) != '"')
-        return fail_at(reader, reader->next, "expected a key in double quotes");
+        return fail_at(reader, reader->next,
+                       peek(reader) == '/' ? "JSON has no comments" : "expected a key in double quotes");
     struct weir_pos key_pos = pos_at(reader, reader->next);
     struct weir_slice key;
     enum weir_err err = read_string(reader, &key);
