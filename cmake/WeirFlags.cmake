@@ -75,4 +75,8 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 
 target_link_options(weir_build_flags INTERFACE -Wl,--gc-sections)
+find_program(LLD ld.lld)
+if(LLD AND NOT CMAKE_BUILD_TYPE STREQUAL "Release") # three times as quick, for many test programs
+    target_link_options(weir_build_flags INTERFACE -fuse-ld=lld)
+endif()
 target_compile_options(weir_build_flags INTERFACE -ffunction-sections -fdata-sections)
