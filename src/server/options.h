@@ -34,6 +34,9 @@ struct weir_options {
     bool allow_unknown_static_fields;
     bool reject_unknown_dynamic_fields, ignore_unknown_dynamic_fields;
     bool skip_deprecated_logs;
+    const char *wasm_cache_path; // NULL = the user's cache folder
+    uint64_t wasm_memory_max_mib, wasm_deadline_ms, wasm_start_deadline_ms; // 0 = the defaults of wasm/limits.h
+    bool wasm_quick_compile;
     bool watch; // reload when the configuration or a file it names changes
 };
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "filters/registry.h"
+#include "filters/wasm/runtime.h"
 #include "server/admin_sources.h"
 #include "server/server_priv.h"
 
@@ -231,6 +232,18 @@ void weir_server_print_diag(const struct weir_server *server, struct weir_source
     weir_config_seal(source->config);
 }
 
+static struct weir_wasm_runtime *make_wasm(const struct weir_options *options, struct weir_stats *stats)
+{
+    const struct weir_wasm_runtime_opts opts = {
+        .cache_dir = options->wasm_cache_path,
+        .memory_max = options->wasm_memory_max_mib << 20,
+        .deadline_ms = (uint32_t)options->wasm_deadline_ms,
+        .start_deadline_ms = (uint32_t)options->wasm_start_deadline_ms,
+        .quick_compile = options->wasm_quick_compile,
+    };
+    return weir_wasm_runtime_new(&opts, stats);
+}
+
 static void init_server(struct weir_server *server, const struct weir_options *options)
 {
     server->options = options;
@@ -238,6 +251,8 @@ static void init_server(struct weir_server *server, const struct weir_options *o
     server->calls = weir_calls_new(server->stats, &weir_http_filters);
     server->main = weir_worker_new(server, server->stats, &weir_world_uv, NULL, UINT32_MAX);
     server->main->calls = server->calls->hcm;
+    server->wasm = make_wasm(options, server->stats);
+    weir_wasm_worker_init(server->wasm, server->main);
     server->base = weir_server_stats_register(server->stats);
     server->start_ns = server->main->loop->ops->now_ns(server->main->loop);
     server->n_threads = hardware_threads(options);
@@ -252,6 +267,7 @@ static void init_server(struct weir_server *server, const struct weir_options *o
         .admin_filters = &weir_admin_filters,
         .net_filters = &weir_net_filters,
         .access_loggers = &weir_access_loggers,
+        .wasm = server->wasm,
         .validate_only = options->mode == WEIR_MODE_VALIDATE,
         .allow_unknown_fields = options->allow_unknown_static_fields,
         .n_workers = server->n_threads,
@@ -270,6 +286,7 @@ static void fini_server(struct weir_server *server)
     weir_snapshot_unref(server->snapshot);
     weir_worker_free(server->main);
     weir_calls_free(server->calls);
+    weir_wasm_runtime_free(server->wasm);
     weir_accesslog_stop();
     weir_str_fini(&server->reload_error);
     weir_stats_free(server->stats);
@@ -290,6 +307,7 @@ static bool make_workers(struct weir_server *server, struct weir_str *error)
         thread->server = server;
         thread->worker = weir_worker_new(server, server->stats, &weir_world_uv, NULL, i);
         thread->worker->calls = server->calls->hcm;
+        weir_wasm_worker_init(server->wasm, thread->worker);
         if (weir_worker_adopt(thread->worker, server->snapshot, 0, error)) return false;
     }
     return weir_worker_adopt_main(server->main, server->snapshot, error) == WEIR_OK;

@@ -24,6 +24,7 @@ struct weir_server {
     struct weir_stats *stats;
     struct weir_worker *main; /* the main thread's own half */
     struct weir_calls *calls; /* how filters of all workers make calls */
+    struct weir_wasm_runtime *wasm;
     struct weir_thread *threads;
     uint32_t n_threads;
     struct weir_snapshot *snapshot;

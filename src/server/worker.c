@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "filters/wasm/runtime.h"
 
 struct worker {
     struct weir_worker base;
@@ -86,7 +87,9 @@ void weir_worker_free(struct weir_worker *worker)
     struct worker *w = of(worker);
     weir_listeners_worker_free(worker->listeners);
     if (worker->id != UINT32_MAX) run_hooks(worker, w->snapshot, NULL, false);
-    weir_loop_turn_end(worker->loop);
+    weir_loop_turn_end(worker->loop); /* streams end, with them their guests' contexts */
+    weir_wasm_worker_fini(worker);
+    weir_loop_turn_end(worker->loop); /* and the calls of guests */
     weir_worker_fini_streams(worker);
     weir_clusters_worker_free(worker->clusters);
     weir_loop_free(worker->loop);
