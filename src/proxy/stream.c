@@ -165,10 +165,11 @@ void weir_stream_codec_error(struct weir_stream *s, uint32_t status, const char 
         .body = weir_slice_str(body),
         .details = weir_slice_str(detail),
         .grpc_status = -1,
-        .flags = UINT64_C(1) << WEIR_FLAG_DOWNSTREAM_PROTOCOL_ERROR,
+        .flags = status == 426 ? 0 : UINT64_C(1) << WEIR_FLAG_DOWNSTREAM_PROTOCOL_ERROR,
         .close = true,
     };
     if (s->ended) return;
+    if (s->request_headers.n) s->request.headers = &s->request_headers; // as far as they came, for the log
     s->request.dead = true;
     weir_stream_local_reply(s, &reply);
 }
@@ -176,7 +177,7 @@ void weir_stream_codec_error(struct weir_stream *s, uint32_t status, const char 
 void weir_stream_source_reset(struct weir_stream *s, enum weir_reset reason, const char *detail)
 {
     if (s->ended) return;
-    if (!s->info.details.ptr) s->info.details = weir_slice_str(detail);
+    if (!s->info.details.ptr || reason == WEIR_RESET_CONN_TERMINATION) s->info.details = weir_slice_str(detail);
     if (reason == WEIR_RESET_CONN_TERMINATION || reason == WEIR_RESET_REMOTE_CONN_FAILURE)
         weir_info_flag(&s->info, WEIR_FLAG_DOWNSTREAM_CONNECTION_TERMINATION);
     else if (reason == WEIR_RESET_REMOTE_RESET || reason == WEIR_RESET_REMOTE_REFUSED)
