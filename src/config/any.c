@@ -98,6 +98,29 @@ void weir_config_warn_untyped(struct weir_config *conf, const ProtobufCMessage *
     weir_config_hint(conf, "write \"@type\": type.googleapis.com/%s", type->name);
 }
 
+bool weir_config_refuse_extension(struct weir_config *conf, const ProtobufCMessage *owner, const char *kind,
+                                  struct weir_any any, const char *name)
+{
+    static const char known[] = "is known to Envoy, not implemented by weir yet";
+    const char *type = any.msg ? any.msg->descriptor->name : "";
+    if (any.type.len > 0 && !any.msg)
+        return false;
+    if (weir_slice_starts_with(weir_slice_str(type), WEIR_S("envoy."))) {
+        weir_config_error(conf, owner, "typed_config", -1, "the %s %s %s", kind, type, known);
+    } else if (any.msg) {
+        weir_config_error(conf, owner, "typed_config", -1, "%s is no %s", type, kind);
+    } else if (weir_hint_is_extension(weir_slice_str(name))) {
+        weir_config_error(conf, owner, "name", -1, "the %s %s %s", kind, name, known);
+    } else {
+        const char *near = weir_hint_near_extension(weir_slice_str(name));
+        weir_config_error(conf, owner, "name", -1,
+                          "no %s is called \"%s\", and \"typed_config\" does not give its type", kind, name);
+        if (near)
+            weir_config_hint(conf, "did you mean \"%s\"?", near);
+    }
+    return true;
+}
+
 /* ---- bytes ---- */
 
 /* A varint at `*at`; false at a malformed one. */

@@ -80,6 +80,12 @@ struct weir_slice weir_config_pack(const struct weir_config *conf, const Protobu
 void weir_config_warn_untyped(struct weir_config *conf, const ProtobufCMessage *msg, const char *field,
                               const ProtobufCMessageDescriptor *type);
 
+/** Reports an extension that weir does not have. `kind` is what it would be ("HTTP filter"), `owner` the
+ *  message whose `typed_config` is `any` and whose `name` is `name`. Says whether Envoy knows it, and a near
+ *  name otherwise. False, and nothing reported, when its type is unknown: that was reported when it was read. */
+bool weir_config_refuse_extension(struct weir_config *conf, const ProtobufCMessage *owner, const char *kind,
+                                  struct weir_any any, const char *name);
+
 /* Reporting at a message. `msg` is any message of the configuration; `field` one of its fields by its proto
  * name, or NULL for the message itself; `index` an element of a repeated field, or -1. The place is the
  * field's value (its key for an error about the whole field), or the message's when the field was not

@@ -430,6 +430,10 @@ static const struct extension extensions[] = {
     {"envoy.filters.listener.original_dst", "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
     {"envoy.access_loggers.file", "envoy.extensions.access_loggers.file.v3.FileAccessLog"},
     {"envoy.file_access_log", "envoy.extensions.access_loggers.file.v3.FileAccessLog"},
+    {"envoy.access_loggers.http_grpc", "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"},
+    {"envoy.access_loggers.tcp_grpc", "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig"},
+    {"envoy.access_loggers.open_telemetry",
+     "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig"},
     {"envoy.access_loggers.stdout", "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"},
     {"envoy.access_loggers.stderr", "envoy.extensions.access_loggers.stream.v3.StderrAccessLog"},
     {"envoy.transport_sockets.raw_buffer", "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
@@ -444,4 +448,35 @@ const char *weir_hint_type_of_extension(struct weir_slice name)
             return extensions[i].type;
     }
     return NULL;
+}
+
+/* The table has the names that need it; by far the most are "envoy.X.Y", of a type "envoy.extensions.X.Y.v3.Z". */
+bool weir_hint_is_extension(struct weir_slice name)
+{
+    char prefix[NAME_MAX_LEN + 32];
+    if (weir_hint_type_of_extension(name))
+        return true;
+    if (!weir_slice_starts_with(name, WEIR_S("envoy.")) || name.len > NAME_MAX_LEN)
+        return false;
+    struct weir_slice rest = weir_slice_from(name, sizeof("envoy.") - 1);
+    int len = snprintf(prefix, sizeof(prefix), "envoy.extensions.%.*s.v3.", WEIR_SARG(rest));
+    for (size_t i = 0; i < weir_api_n_messages; i++) {
+        if (strncmp(weir_api_messages[i]->name, prefix, (size_t)len) == 0)
+            return true;
+    }
+    return false;
+}
+
+const char *weir_hint_near_extension(struct weir_slice name)
+{
+    const char *nearest = NULL;
+    size_t best = weir_hint_tolerance(name.len);
+    for (size_t i = 0; i < WEIR_COUNTOF(extensions); i++) {
+        size_t distance = weir_hint_distance(name, weir_slice_str(extensions[i].name), best);
+        if (distance > best || (nearest && distance == best))
+            continue;
+        nearest = extensions[i].name;
+        best = distance;
+    }
+    return nearest;
 }

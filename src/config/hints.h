@@ -19,6 +19,10 @@ void weir_hint_unknown_type(struct weir_reader *reader, const struct weir_spot *
                             struct weir_slice name);
 /** The message type that extensions of this name have ("envoy.filters.http.router"), or NULL. */
 const char *weir_hint_type_of_extension(struct weir_slice name);
+/** Does Envoy have an extension of this name? */
+bool weir_hint_is_extension(struct weir_slice name);
+/** The name of an extension that is nearest to this one, or NULL when none is near. */
+const char *weir_hint_near_extension(struct weir_slice name);
 
 /** Edits (insert, delete, replace, swap neighbours) between two names, ASCII case and '_' ignored; max + 1
  * when more. */

@@ -53,10 +53,8 @@ static enum weir_err read_entry(struct weir_conf_ctx *ctx, const message *m, str
         result = weir_log_filter_new(ctx, m->filter, &ret->filter);
     ret->ops = find(ctx->access_loggers, any.type, weir_slice_str(m->name));
     if (!ret->ops) {
-        struct weir_slice what = any.type.len ? any.type : weir_slice_str(m->name);
-        weir_config_error(ctx->config, m, config ? "typed_config" : "name", -1,
-                          "access logger \"%.*s\" is not implemented by weir yet", WEIR_SARG(what));
-        weir_config_hint(ctx->config, "there are envoy.access_loggers.file, .stdout and .stderr");
+        if (weir_config_refuse_extension(ctx->config, &m->base, "access logger", any, m->name))
+            weir_config_hint(ctx->config, "there are envoy.access_loggers.file, .stdout and .stderr");
         return WEIR_ERR_INVALID;
     }
     if (!any.msg) {

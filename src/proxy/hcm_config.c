@@ -272,8 +272,7 @@ static bool read_filter(struct weir_conf_ctx *ctx, const HttpFilter *msg, struct
     const struct weir_filter_ops *ops = weir_filter_registry_find(ctx->http_filters, any.type, weir_proto_str(msg->name));
     if (!ops) {
         if (msg->is_optional) return false;
-        weir_config_error(ctx->config, msg, any.type.len ? "typed_config" : "name", -1, "no HTTP filter \"%.*s\" in weir",
-                          WEIR_SARG(any.type.len ? any.type : weir_slice_str(msg->name)));
+        weir_config_refuse_extension(ctx->config, &msg->base, "HTTP filter", any, msg->name);
         return false;
     }
     ret->ops = ops;

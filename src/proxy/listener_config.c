@@ -212,8 +212,7 @@ static void read_filter(struct build *b, const Filter *msg, struct weir_net_filt
     struct weir_any any = weir_config_any(config, packed);
     const struct weir_net_filter_ops *ops = weir_net_filter_registry_find(b->ctx->net_filters, any.type, weir_proto_str(msg->name));
     if (!ops) {
-        weir_config_error(config, msg, any.type.len ? "typed_config" : "name", -1, "no network filter \"%.*s\" in weir",
-                          WEIR_SARG(any.type.len ? any.type : weir_slice_str(msg->name)));
+        weir_config_refuse_extension(config, &msg->base, "network filter", any, msg->name);
         return;
     }
     ret->ops = ops;
@@ -233,8 +232,7 @@ static const struct weir_transport_factory *read_transport(struct build *b, cons
     if (weir_slice_eq(any.type, WEIR_S("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")) ||
         (!any.type.len && weir_slice_eq(weir_slice_str(socket->name), WEIR_S("envoy.transport_sockets.raw_buffer"))))
         return &weir_transport_raw;
-    weir_config_error(b->ctx->config, socket, NULL, -1, "transport socket \"%s\" is known to Envoy, not implemented by weir yet",
-                      socket->name);
+    weir_config_refuse_extension(b->ctx->config, &socket->base, "transport socket", any, socket->name);
     return &weir_transport_raw;
 }
 

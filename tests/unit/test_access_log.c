@@ -200,7 +200,7 @@ static void test_refused(void **state)
     static const struct {
         const char *yaml, *report;
     } rows[] = {
-        {"name: envoy.access_loggers.http_grpc\n", "\"envoy.access_loggers.http_grpc\" is not implemented"},
+        {"name: envoy.access_loggers.http_grpc\n", "the access logger envoy.access_loggers.http_grpc is known to Envoy"},
         {"name: old.name\n", "envoy.access_loggers.stdout needs a typed_config"},
         {STDOUT "filter: {response_flag_filter: {flags: [XX]}}\n", "XX"},
         {STDOUT "filter: {extension_filter: {name: cel}}\n", "filter \"cel\" is known to Envoy"},
