@@ -407,6 +407,7 @@ static void prepare_response(struct router *r, struct weir_headers *h, uint32_t 
     uint64_t now = weir_loop_now_ns(s->loop);
     s->info.first_up_rx_ns = now;
     s->info.last_up_rx_ns = now;
+    s->info.status = status;
     s->info.details = WEIR_S("via_upstream");
     count_code(r, status);
     count_host(r, status >= 500 ? WEIR_HOST_STAT_rq_error : WEIR_HOST_STAT_rq_success);
