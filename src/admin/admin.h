@@ -9,12 +9,22 @@
 #include "upstream/cluster.h"
 
 /** Envoy's ServerInfo.State, same order. */
-enum weir_admin_state { WEIR_ADMIN_LIVE, WEIR_ADMIN_DRAINING, WEIR_ADMIN_PRE_INITIALIZING, WEIR_ADMIN_INITIALIZING };
+enum weir_admin_state {
+    WEIR_ADMIN_LIVE,
+    WEIR_ADMIN_DRAINING,
+    WEIR_ADMIN_PRE_INITIALIZING,
+    WEIR_ADMIN_INITIALIZING
+};
 
 /** A command-line option, for /server_info. */
 struct weir_admin_option {
     const char *name; /* field of Envoy's CommandLineOptions: "config_path" */
-    enum { WEIR_ADMIN_OPTION_TEXT, WEIR_ADMIN_OPTION_NUMBER, WEIR_ADMIN_OPTION_BOOL, WEIR_ADMIN_OPTION_SECONDS } kind;
+    enum {
+        WEIR_ADMIN_OPTION_TEXT,
+        WEIR_ADMIN_OPTION_NUMBER,
+        WEIR_ADMIN_OPTION_BOOL,
+        WEIR_ADMIN_OPTION_SECONDS
+    } kind;
     const char *text;
     uint64_t number;
 };
@@ -61,8 +71,8 @@ struct weir_admin_response {
 };
 /** Answers one request. `path` is :path with its query; `body` that of a POST (form parameters). Fills in `ret`, whose body the caller
  *  frees (weir_str_fini). */
-void weir_admin_handle(struct weir_admin *admin, struct weir_slice method, struct weir_slice path, struct weir_slice body,
-                       struct weir_admin_response *ret);
+void weir_admin_handle(struct weir_admin *admin, struct weir_slice method, struct weir_slice path,
+                       struct weir_slice body, struct weir_admin_response *ret);
 
 /** The filters of the admin's own connection manager: `weir.admin` alone. */
 extern const struct weir_filter_registry weir_admin_filters;

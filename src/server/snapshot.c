@@ -200,6 +200,7 @@ static void build_listeners(struct build *b, const Bootstrap *bootstrap)
  * access logs that the bootstrap gives it. */
 static const char admin_text[] =
     "name: admin\n"
+    "stat_prefix: admin\n"
     "address: {socket_address: {address: 127.0.0.1, port_value: 0}}\n"
     "filter_chains:\n"
     "- filters:\n"
@@ -209,7 +210,7 @@ static const char admin_text[] =
     "      stat_prefix: admin\n"
     "      generate_request_id: false\n"
     "      route_config: {name: admin, virtual_hosts: []}\n"
-    "      http_filters: [{name: weir.admin}]\n";
+    "      http_filters: [{name: weir.admin, typed_config: {'@type': type.googleapis.com/google.protobuf.Empty}}]\n";
 
 static void build_admin(struct build *b, const Bootstrap *bootstrap)
 {

@@ -50,11 +50,6 @@ static bool wanted(const struct weir_stats_style *style, const struct weir_stat_
     return !style->filter || weir_regex_search(style->filter, view->name);
 }
 
-static bool kind_wanted(const struct weir_stats_style *style, enum weir_stat_kind kind)
-{
-    return !style->kinds || (style->kinds & 1u << kind);
-}
-
 /* One bucket's counts. */
 struct bucket {
     uint64_t interval, cumulative;
@@ -257,7 +252,7 @@ static void json_finish(struct printer *p)
 {
     struct weir_str *out = p->out;
     enum weir_stats_buckets buckets = p->style->buckets;
-    if (kind_wanted(p->style, WEIR_STAT_HISTOGRAM)) {
+    if (p->n_histograms > 0) {
         weir_str_adds(out, p->n ? ",{\"histograms\":" : "{\"histograms\":");
         bool listed = buckets == WEIR_STATS_BUCKETS_CUMULATIVE || buckets == WEIR_STATS_BUCKETS_DISJOINT;
         if (!listed) {
