@@ -10,8 +10,9 @@
 #include "net/acceptor.h"
 #include "net/conn.h"
 
-#define BIG     (12u << 20) /* more than the kernel's buffers of both ends */
-#define BIG_SIM 150000      /* the same for simulated ones */
+#define BIG           (1u << 20) /* more than the socket buffers of both ends, which are kept small */
+#define BIG_SIM       150000     /* the same for simulated ones */
+#define SOCKET_BUFFER 100000
 
 static size_t big;
 
@@ -159,12 +160,20 @@ static void on_closed(struct weir_conn *conn, enum weir_conn_end end)
 
 static const struct weir_conn_ops OPS = {on_connected, on_data, on_watermark, on_closed};
 
+static void small_buffers(weir_sock sock)
+{
+    const struct weir_world_ops *world = f.loop->ops;
+    assert_int_equal(world->set_option(f.loop, sock, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER), WEIR_OK);
+    assert_int_equal(world->set_option(f.loop, sock, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER), WEIR_OK);
+}
+
 static void on_accept(struct weir_acceptor *acceptor WEIR_UNUSED, weir_sock sock,
                       const struct weir_addr *peer)
 {
     struct weir_transport *t =
         weir_transport_raw.create(&weir_transport_raw, f.loop, WEIR_S_NONE, WEIR_S_NONE);
     f.n_accepted++;
+    small_buffers(sock);
     assert_int_equal(weir_conn_accept(&f.server.conn, sock, peer, t), WEIR_OK);
     assert_int_equal(f.server.conn.state, WEIR_CONN_OPEN);
     assert_int_equal(weir_addr_port(&f.server.conn.local), weir_addr_port(&f.acceptor.local));
@@ -189,6 +198,7 @@ static void connect_client(uint64_t timeout_ms)
     f.client.in_call = true;
     weir_conn_connect(&f.client.conn, &f.acceptor.local, NULL, t, timeout_ms);
     f.client.in_call = false;
+    small_buffers(f.client.conn.io.sock);
 }
 
 static void setup_end(struct end *e, const char *name)
