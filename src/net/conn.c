@@ -471,8 +471,8 @@ static void on_io(struct weir_io *io, uint32_t events)
     if (events & (WEIR_IO_READ | WEIR_IO_ERROR) && conn->state != WEIR_CONN_CLOSED) {
         on_readable(conn);
     }
-    if (events & WEIR_IO_ERROR &&
-        may_read(conn)) { /* the error has ended the watch, and there were bytes in front of it */
+    /* The error has ended the watch; if there were bytes in front of it, there is more to read. */
+    if (events & WEIR_IO_ERROR && may_read(conn)) {
         watch(conn, WEIR_IO_READ);
     }
 }

@@ -21,10 +21,11 @@ struct end {
     struct weir_conn conn;
     const char *name;
     /* what to do */
-    bool echo;          /* sends back what comes */
-    bool keep;          /* leaves what comes in conn.in */
-    bool close_on_eof;  /* FLUSH */
-    bool close_on_data; /* NOW, without reading on */
+    bool echo;            /* sends back what comes */
+    bool keep;            /* leaves what comes in conn.in */
+    bool close_on_eof;    /* FLUSH */
+    bool close_on_data;   /* NOW, without reading on */
+    bool disable_on_eof; /* with `keep`: leaves it there and stops reading */
     const char *reply_on_data;
     bool reset_on_data;
     bool close_on_connected;
@@ -119,6 +120,9 @@ static void on_data(struct weir_conn *conn, bool eof)
     e->eof = eof;
     if (e->keep) {
         e->n_got = len;
+        if (eof && e->disable_on_eof) {
+            weir_conn_read_disable(conn, true);
+        }
         return;
     }
     assert_true(e->n_got + len <= BIG);
@@ -387,6 +391,25 @@ static void test_full_input_pauses_until_reread(void **state WEIR_UNUSED)
     assert_true(is_pattern(&f.server, 100000));
 }
 
+/* The peer's end must wait until the owner has taken what came before it. */
+static void test_end_waits_for_what_is_held_back(void **state WEIR_UNUSED)
+{
+    f.server.keep = f.server.disable_on_eof = true;
+    connect_client(1000);
+    send_text(&f.client, "x");
+    run_until_got(&f.server, 1);
+    call_close(&f.client, WEIR_CONN_CLOSE_FLUSH);
+    run_for(20);
+    assert_true(f.server.eof);
+    assert_int_equal(f.server.n_closed, 0);
+    f.server.keep = false;
+    f.server.n_got = 0;
+    weir_conn_read_disable(&f.server.conn, false);
+    weir_loop_run(f.loop);
+    assert_int_equal(f.server.n_got, 1);
+    assert_int_equal(f.server.end, WEIR_CONN_END_REMOTE);
+}
+
 static void test_flush_writes_all_before_closing(void **state WEIR_UNUSED)
 {
     connect_client(1000);
@@ -512,6 +535,7 @@ static void test_fini_is_silent(void **state WEIR_UNUSED)
     X(test_half_close_lets_the_answer_through)       \
     X(test_read_disable_holds_back_and_marks_tell)   \
     X(test_full_input_pauses_until_reread)           \
+    X(test_end_waits_for_what_is_held_back)          \
     X(test_flush_writes_all_before_closing)          \
     X(test_flush_gives_up_without_progress)          \
     X(test_delayed_close_waits_for_the_peer)         \
