@@ -94,6 +94,17 @@ static void ticker_stop(struct weir_wasm_ticker *ticker)
     weir_free(ticker);
 }
 
+/* The sanitizers have handlers of their own for the signals of traps. */
+static bool explicit_traps(const struct weir_wasm_engine_opts *opts)
+{
+#ifdef WEIR_SANITIZED
+    (void)opts;
+    return true;
+#else
+    return opts->no_signals;
+#endif
+}
+
 static wasm_config_t *make_config(const struct weir_wasm_engine_opts *opts)
 {
     wasm_config_t *config = wasm_config_new();
@@ -111,10 +122,7 @@ static wasm_config_t *make_config(const struct weir_wasm_engine_opts *opts)
     /* No unwinding through guest frames by the system's unwinder: saves memory, and backtraces do not need it. */
     wasmtime_config_native_unwind_info_set(config, false);
     wasmtime_config_strategy_set(config, opts->quick_compile ? WASMTIME_STRATEGY_WINCH : WASMTIME_STRATEGY_CRANELIFT);
-#ifdef WEIR_SANITIZED
-    /* The sanitizers have handlers of their own for these signals. */
-    wasmtime_config_signals_based_traps_set(config, false);
-#endif
+    wasmtime_config_signals_based_traps_set(config, !explicit_traps(opts));
     return config;
 }
 
@@ -127,13 +135,8 @@ struct weir_wasm_engine *weir_wasm_engine_new(const struct weir_wasm_engine_opts
         weir_free(engine);
         return NULL;
     }
-#ifdef WEIR_SANITIZED
-    const char *build = "explicit-traps";
-#else
-    const char *build = "signal-traps";
-#endif
-    (void)snprintf(engine->settings, sizeof engine->settings, "wasmtime-%s-%s-%s-1", WASMTIME_VERSION, build,
-                   opts->quick_compile ? "winch" : "cranelift");
+    (void)snprintf(engine->settings, sizeof engine->settings, "wasmtime-%s-%s-%s-1", WASMTIME_VERSION,
+                   explicit_traps(opts) ? "explicit-traps" : "signal-traps", opts->quick_compile ? "winch" : "cranelift");
     engine->linker = wasmtime_linker_new(engine->engine);
     if (weir_hostcalls_define(engine->linker, err) != WEIR_OK || !ticker_start(engine, err)) {
         wasmtime_linker_delete(engine->linker);

@@ -10,6 +10,7 @@
 
 struct weir_wasm_engine_opts {
     const char *cache_dir; /* NULL = do not keep compiled modules */
+    bool no_signals;       /* traps by explicit checks; for programs that have other plans for SIGSEGV and SIGILL */
     bool quick_compile;    /* the baseline compiler: compiles five times faster, runs half as fast */
 };
 

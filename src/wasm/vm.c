@@ -109,6 +109,21 @@ static void fail_with_message(struct weir_vm *vm, enum weir_wasm_failure_kind ki
     }
 }
 
+/* What happened, as far as this side knows it. */
+static bool known_failure(const struct weir_vm *vm, enum weir_wasm_failure_kind *ret_kind, const char **ret_what)
+{
+    if (vm->deadline_hit) {
+        *ret_kind = WEIR_WASM_FAILURE_DEADLINE;
+        *ret_what = "ran longer than its CPU deadline";
+    } else if (vm->exited) {
+        *ret_kind = WEIR_WASM_FAILURE_EXIT;
+        *ret_what = "ended itself with proc_exit";
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void fail_by_trap(struct weir_vm *vm, enum weir_wasm_cb cb, const wasm_trap_t *trap)
 {
     wasm_message_t message;
@@ -117,17 +132,23 @@ static void fail_by_trap(struct weir_vm *vm, enum weir_wasm_cb cb, const wasm_tr
     enum weir_wasm_failure_kind kind = WEIR_WASM_FAILURE_OTHER;
     const char *what = "trapped";
     wasmtime_trap_code_t code;
-    if (vm->deadline_hit) {
-        kind = WEIR_WASM_FAILURE_DEADLINE;
-        what = "ran longer than its CPU deadline";
-    } else if (vm->exited) {
-        kind = WEIR_WASM_FAILURE_EXIT;
-        what = "ended itself with proc_exit";
-    } else if (wasmtime_trap_code(trap, &code) && code < WEIR_COUNTOF(trap_kinds) && trap_kinds[code].text) {
+    if (!known_failure(vm, &kind, &what) && wasmtime_trap_code(trap, &code) && code < WEIR_COUNTOF(trap_kinds) &&
+        trap_kinds[code].text) {
         kind = trap_kinds[code].kind;
         what = trap_kinds[code].text;
     }
     fail_with_message(vm, kind, cb, what, text);
+    wasm_byte_vec_delete(&message);
+}
+
+static void fail_by_error(struct weir_vm *vm, enum weir_wasm_cb cb, const wasmtime_error_t *error)
+{
+    wasm_name_t message;
+    wasmtime_error_message(error, &message);
+    enum weir_wasm_failure_kind kind = WEIR_WASM_FAILURE_OTHER;
+    const char *what = "failed";
+    (void)known_failure(vm, &kind, &what);
+    fail_with_message(vm, kind, cb, what, weir_slice(message.data, message.size));
     wasm_byte_vec_delete(&message);
 }
 
@@ -147,11 +168,7 @@ static bool settle(struct weir_vm *vm, enum weir_wasm_cb cb, wasmtime_error_t *e
         wasm_trap_delete(trap);
     }
     if (error) {
-        wasm_name_t message;
-        wasmtime_error_message(error, &message);
-        fail_with_message(vm, vm->deadline_hit ? WEIR_WASM_FAILURE_DEADLINE : WEIR_WASM_FAILURE_OTHER, cb,
-                          vm->deadline_hit ? "ran longer than its CPU deadline" : "failed", weir_slice(message.data, message.size));
-        wasm_byte_vec_delete(&message);
+        fail_by_error(vm, cb, error);
         wasmtime_error_delete(error);
     }
     return false;

@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "wasm/hostcalls.h"
 
 static struct weir_wasm_engine *engine;
 
@@ -300,7 +302,7 @@ struct weir_wasm_engine *fake_engine(void)
     if (engine) return engine;
     struct weir_str err;
     weir_str_init(&err, 1024);
-    struct weir_wasm_engine_opts opts = {0};
+    struct weir_wasm_engine_opts opts = {.no_signals = true}; /* cmocka has handlers of its own */
     engine = weir_wasm_engine_new(&opts, &err);
     if (!engine) fail_msg("engine: %.*s", WEIR_SARG(weir_str_slice(&err)));
     weir_str_fini(&err);
@@ -313,56 +315,138 @@ void fake_engine_end(void)
     engine = NULL;
 }
 
-struct weir_slice fake_read_guest(const char *name)
+struct weir_slice fake_assemble(struct weir_slice wat)
 {
-    char command[1024];
-    if (strstr(name, ".wasm")) {
-        (void)snprintf(command, sizeof command, "cat '%s'", name);
-    } else {
-        (void)snprintf(command, sizeof command, "wat2wasm --debug-names --output=- '%s/guests/%s.wat'", WEIR_TEST_DIR, name);
-    }
+    char path[] = "/tmp/weir_test_XXXXXX";
+    int fd = mkstemp(path);
+    if (fd < 0) return WEIR_S_NONE;
+    FILE *file = fdopen(fd, "w");
+    (void)fwrite(wat.ptr, 1, wat.len, file);
+    (void)fclose(file);
+    char command[128];
+    (void)snprintf(command, sizeof command, "wat2wasm --debug-names --output=- %s", path);
     FILE *in = popen(command, "r");
-    if (!in) return WEIR_S_NONE;
     struct weir_str out;
     weir_str_init(&out, WEIR_WASM_MODULE_MAX);
     static char chunk[65536];
     size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, in)) > 0) weir_str_add(&out, weir_slice(chunk, n));
-    if (pclose(in) != 0) return WEIR_S_NONE;
-    return weir_slice(out.ptr, out.len);
+    while (in && (n = fread(chunk, 1, sizeof chunk, in)) > 0) weir_str_add(&out, weir_slice(chunk, n));
+    bool good = in && pclose(in) == 0;
+    (void)remove(path);
+    if (good) return weir_str_slice(&out);
+    weir_str_fini(&out);
+    return WEIR_S_NONE;
 }
 
-struct weir_wasm_module *fake_load(const char *name)
+void fake_free(struct weir_slice owned)
 {
-    struct weir_slice code = fake_read_guest(name);
-    if (!code.ptr) fail_msg("guest %s cannot be made", name);
+    union {
+        const char *in;
+        void *out;
+    } ptr = {.in = owned.ptr};
+    weir_free(ptr.out);
+}
+
+struct weir_wasm_module *fake_load(struct weir_slice wat)
+{
+    struct weir_slice code = fake_assemble(wat);
+    if (!code.ptr) fail_msg("not a module: %.*s", WEIR_SARG(wat));
     struct weir_str err, warnings;
     weir_str_init(&err, 4096);
     weir_str_init(&warnings, 4096);
     struct weir_wasm_module *module = NULL;
     if (weir_wasm_module_load(fake_engine(), code, 64u << 20, &err, &warnings, &module) != WEIR_OK)
-        fail_msg("%s %.*s", name, WEIR_SARG(weir_str_slice(&err)));
+        fail_msg("%.*s", WEIR_SARG(weir_str_slice(&err)));
     weir_str_fini(&err);
     weir_str_fini(&warnings);
-    union {
-        const char *in;
-        void *out;
-    } owned = {.in = code.ptr};
-    weir_free(owned.out);
+    fake_free(code);
     return module;
 }
 
-struct weir_vm *fake_vm(struct fake_host *host, const char *name)
+struct weir_vm *fake_vm(struct fake_host *host, struct weir_slice wat)
 {
-    struct weir_wasm_module *module = fake_load(name);
+    struct weir_wasm_module *module = fake_load(wat);
     struct weir_str err;
     weir_str_init(&err, 4096);
     struct weir_vm *vm = NULL;
-    if (weir_vm_new(module, &host->opts, &err, &vm) != WEIR_OK)
-        fail_msg("%s: %.*s", name, WEIR_SARG(weir_str_slice(&err)));
+    if (weir_vm_new(module, &host->opts, &err, &vm) != WEIR_OK) fail_msg("%.*s", WEIR_SARG(weir_str_slice(&err)));
     weir_str_fini(&err);
     weir_wasm_module_unref(module);
     return vm;
+}
+
+char *fake_memory(struct weir_vm *vm, size_t *ret_size)
+{
+    if (ret_size) *ret_size = wasmtime_memory_data_size(vm->context, &vm->memory);
+    return (char *)wasmtime_memory_data(vm->context, &vm->memory);
+}
+
+/* ---- the driver ---- */
+
+static const struct weir_hostcall_table *const all_tables[] = {
+    &weir_hostcalls_log,       &weir_hostcalls_headers, &weir_hostcalls_buffer,    &weir_hostcalls_property,
+    &weir_hostcalls_stream,    &weir_hostcalls_context, &weir_hostcalls_http_call, &weir_hostcalls_grpc,
+    &weir_hostcalls_metrics,   &weir_hostcalls_shared,  &weir_hostcalls_wasi,
+};
+
+const struct weir_hostcall *fake_row(size_t index)
+{
+    for (size_t t = 0; t < WEIR_COUNTOF(all_tables); t++) {
+        if (index < all_tables[t]->n) return &all_tables[t]->rows[index];
+        index -= all_tables[t]->n;
+    }
+    return NULL;
+}
+
+static void add_import(struct weir_str *out, const struct weir_hostcall *row, size_t index)
+{
+    const char *module = row->flags & WEIR_HOSTCALL_WASI ? "wasi_snapshot_preview1" : "env";
+    weir_str_printf(out, "(import \"%s\" \"%s\" (func $import%zu", module, row->name, index);
+    const char *type = row->type;
+    for (; *type != ':'; type++) weir_str_printf(out, " (param %s)", *type == 'I' ? "i64" : "i32");
+    if (type[1]) weir_str_adds(out, " (result i32)");
+    weir_str_adds(out, "))\n");
+}
+
+static void add_thunk(struct weir_str *out, const struct weir_hostcall *row, size_t index)
+{
+    weir_str_printf(out, "(func $thunk%zu (result i32) (call $import%zu", index, index);
+    const char *type = row->type;
+    for (int i = 0; *type != ':'; type++, i++)
+        weir_str_printf(out, " (%s.load (i32.const %d))", *type == 'I' ? "i64" : "i32", FAKE_ARGS + 8 * i);
+    weir_str_adds(out, type[1] ? "))\n" : ") (i32.const 0))\n");
+}
+
+void fake_driver_wat(struct weir_str *out)
+{
+    size_t n = weir_hostcalls_count();
+    weir_str_adds(out, "(module\n");
+    for (size_t i = 0; i < n; i++) add_import(out, fake_row(i), i);
+    weir_str_printf(out,
+                    "(memory (export \"memory\") 2)\n(global $heap (mut i32) (i32.const %d))\n"
+                    "(table %zu funcref)\n(type $thunk (func (result i32)))\n"
+                    "(func (export \"proxy_abi_version_0_2_1\"))\n",
+                    FAKE_HEAP, n);
+    weir_str_printf(out,
+                    "(func (export \"proxy_on_memory_allocate\") (param $n i32) (result i32) (local $at i32) (local $mode i32)\n"
+                    " (local.set $mode (i32.load (i32.const %d)))\n"
+                    " (if (i32.eqz (local.get $n)) (then unreachable))\n" /* the host never asks for nothing */
+                    " (if (i32.eq (local.get $mode) (i32.const 1)) (then (return (i32.const 0))))\n"
+                    " (if (i32.eq (local.get $mode) (i32.const 2)) (then (return (i32.const 0xffffff00))))\n"
+                    " (if (i32.eq (local.get $mode) (i32.const 3)) (then unreachable))\n"
+                    " (if (i32.eq (local.get $mode) (i32.const 4)) (then (i32.store (i32.const 992) (call $thunk%zu))))\n"
+                    " (if (i32.eq (local.get $mode) (i32.const 5)) (then (drop (memory.grow (i32.const 1)))))\n"
+                    " (local.set $at (global.get $heap))\n"
+                    " (global.set $heap (i32.add (local.get $at) (local.get $n)))\n (local.get $at))\n",
+                    FAKE_ALLOCATOR, weir_hostcalls_index(WEIR_S("proxy_get_property")));
+    weir_str_printf(out,
+                    "(func (export \"proxy_on_tick\") (param i32)\n (global.set $heap (i32.const %d))\n"
+                    " (i32.store (i32.const %d) (call_indirect (type $thunk) (i32.load (i32.const %d)))))\n",
+                    FAKE_HEAP, FAKE_RESULT, FAKE_OP);
+    for (size_t i = 0; i < n; i++) add_thunk(out, fake_row(i), i);
+    weir_str_adds(out, "(elem (i32.const 0)");
+    for (size_t i = 0; i < n; i++) weir_str_printf(out, " $thunk%zu", i);
+    weir_str_adds(out, "))\n");
 }
 
 void fake_contexts(struct weir_vm *vm, struct weir_wasm_context *root, struct weir_wasm_context *stream)

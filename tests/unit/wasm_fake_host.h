@@ -3,6 +3,7 @@
 #define WEIR_TESTS_WASM_FAKE_HOST_H
 
 #include "base/arena.h"
+#include "wasm/hostcalls.h"
 #include "wasm/limits.h"
 #include "wasm/shared.h"
 #include "wasm/vm.h"
@@ -39,11 +40,20 @@ extern const struct weir_wasm_host_ops fake_host_ops;
 struct weir_wasm_engine *fake_engine(void);
 void fake_engine_end(void);
 
-/** Reads tests/guests/<name>.wat by wat2wasm, or <path> as it is when it ends in .wasm; returns owned. */
-struct weir_slice fake_read_guest(const char *name);
-/** Loads a guest; fails the test with the reason. */
-struct weir_wasm_module *fake_load(const char *name);
-struct weir_vm *fake_vm(struct fake_host *host, const char *name);
+/** The bytes of a module given as text (by wat2wasm); returns owned, absent when the text is wrong. */
+struct weir_slice fake_assemble(struct weir_slice wat);
+void fake_free(struct weir_slice owned);
+/** Loads a guest given as text; fails the test with the reason. */
+struct weir_wasm_module *fake_load(struct weir_slice wat);
+struct weir_vm *fake_vm(struct fake_host *host, struct weir_slice wat);
+/** The text of a guest that makes any hostcall: proxy_on_tick calls row FAKE_OP (of all tables, in their order) with the
+ *  arguments at FAKE_ARGS (8 bytes each) and stores the answer at FAKE_RESULT. Its allocator does as FAKE_ALLOCATOR says. */
+void fake_driver_wat(struct weir_str *out);
+enum { FAKE_ALLOCATOR = 988, FAKE_OP = 996, FAKE_RESULT = 1000, FAKE_ARGS = 1024, FAKE_TEXT = 2048, FAKE_HEAP = 65536 };
+enum fake_allocator { FAKE_ALLOC_GOOD, FAKE_ALLOC_NONE, FAKE_ALLOC_OUTSIDE, FAKE_ALLOC_TRAP, FAKE_ALLOC_CALLS, FAKE_ALLOC_GROWS };
+/** Row `index` of all tables. */
+const struct weir_hostcall *fake_row(size_t index);
+char *fake_memory(struct weir_vm *vm, size_t *ret_size);
 /** A root and a stream context, as a proxy makes them (context_create, vm_start, configure; context_create). */
 void fake_contexts(struct weir_vm *vm, struct weir_wasm_context *root, struct weir_wasm_context *stream);
 

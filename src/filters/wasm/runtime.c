@@ -42,7 +42,7 @@ void weir_wasm_runtime_free(struct weir_wasm_runtime *runtime)
 struct weir_wasm_engine *wasm_runtime_engine(struct weir_wasm_runtime *runtime, struct weir_str *err)
 {
     if (!runtime->engine) {
-        struct weir_wasm_engine_opts opts = {runtime->cache_dir, runtime->opts.quick_compile};
+        struct weir_wasm_engine_opts opts = {.cache_dir = runtime->cache_dir, .quick_compile = runtime->opts.quick_compile};
         runtime->engine = weir_wasm_engine_new(&opts, err);
     }
     return runtime->engine;
