@@ -176,6 +176,11 @@ static void register_stats(struct build *b)
         .tags = tag,
         .n_tags = 1,
     };
+    /* Only an address is a label; a name that somebody chose is part of the metric's. Rule: Envoy, LISTENER_ADDRESS. */
+    if (b->proto->stat_prefix && b->proto->stat_prefix[0]) {
+        b->ctx->listener_scope.prom_prefix = b->ctx->listener_scope.prefix;
+        b->ctx->listener_scope.n_tags = 0;
+    }
     l->stats = weir_stats_register_group(b->ctx->stats, &b->ctx->listener_scope, rows, WEIR_COUNTOF(rows));
 }
 

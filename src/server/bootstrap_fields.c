@@ -26,7 +26,7 @@ static const struct weir_supported_field bootstrap_fields[] = {
     {.name = "static_resources", .nested = &static_supported},
     {.name = "admin", .nested = &admin_supported},
     {.name = "enable_dispatcher_stats", .state = WEIR_FIELD_HARMLESS},
-    {.name = "stats_flush_interval", .state = WEIR_FIELD_HARMLESS, .note = "stats are merged when read"},
+    {.name = "stats_flush_interval"},
     {.name = "flags_path", .state = WEIR_FIELD_HARMLESS},
 };
 const struct weir_supported_fields weir_bootstrap_fields =

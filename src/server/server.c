@@ -244,6 +244,24 @@ static struct weir_wasm_runtime *make_wasm(const struct weir_options *options, s
     return weir_wasm_runtime_new(&opts, stats);
 }
 
+/* The interval of /stats' histograms. Rule: Bootstrap.stats_flush_interval, 5 s. */
+static void on_flush(struct weir_timer *timer)
+{
+    struct weir_server *server = WEIR_CONTAINER_OF(timer, struct weir_server, flush_timer);
+    weir_stats_flush(server->stats);
+    weir_timer_set(server->main->loop, &server->flush_timer, server->flush_ms);
+}
+
+static void start_flushing(struct weir_server *server)
+{
+    const Envoy__Config__Bootstrap__V3__Bootstrap *bootstrap = server->snapshot->source->config->bootstrap;
+    server->flush_ms = 5000;
+    if (bootstrap->stats_flush_interval)
+        server->flush_ms = (uint64_t)bootstrap->stats_flush_interval->seconds * 1000 +
+                           (uint64_t)bootstrap->stats_flush_interval->nanos / 1000000;
+    if (server->flush_ms > 0) weir_timer_set(server->main->loop, &server->flush_timer, server->flush_ms);
+}
+
 static void init_server(struct weir_server *server, const struct weir_options *options)
 {
     server->options = options;
@@ -254,9 +272,11 @@ static void init_server(struct weir_server *server, const struct weir_options *o
     server->wasm = make_wasm(options, server->stats);
     weir_wasm_worker_init(server->wasm, server->main);
     server->base = weir_server_stats_register(server->stats);
+    server->managers = weir_manager_stats_register(server->stats);
     server->start_ns = server->main->loop->ops->now_ns(server->main->loop);
     server->n_threads = hardware_threads(options);
     weir_timer_init(&server->drain_timer, on_drain_timeout);
+    weir_timer_init(&server->flush_timer, on_flush);
     weir_str_init(&server->reload_error, 4096);
     weir_accesslog_set_flush(options->file_flush_min_size_kb, options->file_flush_interval_msec);
     server->deps = (struct weir_snapshot_deps){
@@ -371,6 +391,8 @@ static int serve(struct weir_server *server)
     write_admin_address(server);
     log_listening(server);
     weir_server_set_state(server, WEIR_SERVER_LIVE);
+    weir_manager_stats_adopted(server, NULL, server->snapshot);
+    start_flushing(server);
     weir_stat_record(server->main->stats, server->base + WEIR_SERVER_STAT_initialization_time_ms,
                      (server->main->loop->ops->now_ns(server->main->loop) - server->start_ns) / 1000000u);
     weir_loop_run(server->main->loop);

@@ -39,6 +39,9 @@ struct weir_server {
     struct weir_timer drain_timer;
     uint64_t start_ns;
     weir_stat base; /* of WEIR_SERVER_STATS */
+    weir_stat managers; /* manager_stats.c's */
+    struct weir_timer flush_timer; /* ends the interval of histograms */
+    uint64_t flush_ms;
 };
 
 /* signals.c */
@@ -76,6 +79,12 @@ enum weir_server_stat {
     WEIR_SERVER_STAT_COUNT
 };
 weir_stat weir_server_stats_register(struct weir_stats *stats);
+
+/* manager_stats.c */
+weir_stat weir_manager_stats_register(struct weir_stats *stats);
+/** `now` has come into service in place of `previous` (NULL: the first). */
+void weir_manager_stats_adopted(struct weir_server *server, const struct weir_snapshot *previous, const struct weir_snapshot *now);
+
 /** Brings the gauges up to date; before stats are read. */
 void weir_server_stats_refresh(struct weir_server *server);
 

@@ -60,6 +60,24 @@ static void split_code(struct weir_stat_labels *out)
     }
 }
 
+/* `….worker_0.x`. Rule: well_known_names.cc, WORKER_ID. */
+static void split_worker(struct weir_stat_labels *out)
+{
+    struct weir_slice name = out->name;
+    size_t at = weir_slice_search(name, WEIR_S("worker_"));
+    if (at == SIZE_MAX || (at > 0 && name.ptr[at - 1] != '.') || name.len > sizeof(out->buf))
+        return;
+    size_t start = at + 7, end = start;
+    while (end < name.len && is_digit(name.ptr[end]))
+        end++;
+    if (end == start || end >= name.len || name.ptr[end] != '.')
+        return;
+    add_label(out, WEIR_S("envoy_worker_id"), weir_slice(name.ptr + start, end - start));
+    memmove(out->buf, name.ptr, start);
+    memmove(out->buf + start, name.ptr + end + 1, name.len - end - 1);
+    out->name = weir_slice(out->buf, start + name.len - end - 1);
+}
+
 void weir_stat_labels_of(struct weir_stat_labels *out, struct weir_slice name, const struct weir_tag *tags,
                          uint32_t n_tags)
 {
@@ -67,6 +85,7 @@ void weir_stat_labels_of(struct weir_stat_labels *out, struct weir_slice name, c
     if (!split_pairs(out, name)) {
         out->n = 0;
         out->name = name;
+        split_worker(out);
         split_code(out);
     }
     for (uint32_t i = 0; i < n_tags; i++)

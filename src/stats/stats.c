@@ -52,7 +52,8 @@ struct weir_stats {
     struct entry *chunks[WEIR_STATS_CHUNKS_MAX];
     uint32_t n; // entries; atomic
     struct weir_map scopes;
-    uint32_t *index; // open addressing: stat + 1 ... 0 = free
+    struct weir_map names; // each once, however many groups have a row of that name
+    uint32_t *index;       // open addressing: stat + 1 ... 0 = free
     uint32_t index_cap, n_indexed;
     uint32_t *order; // shown stats, by name
     uint32_t n_ordered, order_cap;
@@ -100,6 +101,7 @@ struct weir_stats *weir_stats_new(void)
     pthread_mutex_init(&stats->lock, NULL);
     weir_arena_init(&stats->arena, NULL);
     weir_map_init(&stats->scopes);
+    weir_map_init(&stats->names);
     (void)take(stats, 1); // the cell that nobody reads
     return stats;
 }
@@ -146,6 +148,7 @@ void weir_stats_free(struct weir_stats *stats)
     weir_free(stats->bins.v);
     weir_free(stats->interval_bins.v);
     weir_map_fini(&stats->scopes);
+    weir_map_fini(&stats->names);
     weir_arena_fini(&stats->arena);
     pthread_mutex_destroy(&stats->lock);
     weir_free(stats);
@@ -258,6 +261,17 @@ static const struct weir_stats_scope *keep_scope(struct weir_stats *stats,
     return copy;
 }
 
+static struct weir_slice keep_name(struct weir_stats *stats, struct weir_slice name)
+{
+    struct weir_slice *known = weir_map_get(&stats->names, name);
+    if (known)
+        return *known;
+    known = WEIR_ARENA_NEW(&stats->arena, struct weir_slice);
+    *known = weir_arena_dup(&stats->arena, name);
+    (void)weir_map_set(&stats->names, *known, known);
+    return *known;
+}
+
 /* ---- registering; under the lock ---- */
 
 /* Makes the taken cell `stat` known by its name. */
@@ -266,6 +280,7 @@ static void enter(struct weir_stats *stats, weir_stat stat, const struct weir_st
 {
     struct entry *e = entry_of(stats, stat);
     struct full_name full;
+    name = keep_name(stats, name);
     e->scope = kept;
     e->name = name.ptr;
     e->name_len = (uint32_t)name.len;
@@ -307,7 +322,7 @@ weir_stat weir_stats_register(struct weir_stats *stats, const struct weir_stats_
     } else if (!stats->matcher || stats->matcher(stats->matcher_arg, text)) {
         stat = take(stats, 1);
         if (stat)
-            enter(stats, stat, keep_scope(stats, scope), weir_arena_dup(&stats->arena, name), kind);
+            enter(stats, stat, keep_scope(stats, scope), name, kind);
     }
     pthread_mutex_unlock(&stats->lock);
     return stat;

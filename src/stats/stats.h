@@ -44,7 +44,7 @@ struct weir_stat_def {
 };
 
 /* Names that carry labels. `…_rq_503` and `…_rq_5xx` become `…_rq{envoy_response_code="503"}` and
- * `…_rq_xx{envoy_response_code_class="5"}` in Prometheus' form; a guest's `name_;method=GET;code=200;` becomes
+ * `…_rq_xx{envoy_response_code_class="5"}` in Prometheus' form, `….worker_0.x` becomes `….worker_x{envoy_worker_id="0"}`; a guest's `name_;method=GET;code=200;` becomes
  * `name{method="GET",code="200"}`. */
 
 struct weir_stats *weir_stats_new(void);
@@ -57,8 +57,8 @@ struct weir_stats_worker *weir_stats_add_worker(struct weir_stats *stats);
  * taken by another kind. Copies what it is given. */
 weir_stat weir_stats_register(struct weir_stats *stats, const struct weir_stats_scope *scope,
                               struct weir_slice name, enum weir_stat_kind kind);
-/** Registers a group of rows under one scope; the row `i` has index result + i. Finds the same group again. Borrows the rows'
- * names for the life of the registry. 0 = the registry is full: rows then count into cells that others own, so do not count. */
+/** Registers a group of rows under one scope; the row `i` has index result + i. Finds the same group again. Copies what it is
+ * given. 0 = the registry is full: rows would count into cells that others own, so do not count. */
 weir_stat weir_stats_register_group(struct weir_stats *stats, const struct weir_stats_scope *scope,
                                     const struct weir_stat_def *defs, uint32_t n);
 

@@ -214,6 +214,11 @@ static void test_labels(void **state)
     } cases[] = {
         {"cluster.upstream_rq_503", "cluster.upstream_rq", "envoy_response_code", "503", 1},
         {"http.downstream_rq_5xx", "http.downstream_rq_xx", "envoy_response_code_class", "5", 1},
+        {"listener.worker_12.downstream_cx_total", "listener.worker_downstream_cx_total", "envoy_worker_id",
+         "12", 1},
+        {"worker_0.x", "worker_x", "envoy_worker_id", "0", 1},
+        {"my_worker_0.x", "my_worker_0.x", NULL, NULL, 0},
+        {"worker_0", "worker_0", NULL, NULL, 0},
         {"upstream_rq_total", "upstream_rq_total", NULL, NULL, 0},
         {"upstream_rq_50", "upstream_rq_50", NULL, NULL, 0},
         {"wasmcustom.hits_;method=GET;code=200;", "wasmcustom.hits", "method", "GET", 2},
