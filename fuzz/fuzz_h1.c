@@ -40,7 +40,7 @@ static void check_relay(const struct trace *from)
     struct trace to;
     trace_init_h1(&to, WEIR_CODEC_CLIENT, NULL);
     trace_open(&to);
-    to.codec->ops->send_headers(to.cs, &from->head, true);
+    to.codec->ops->send_headers(to.cs, from->head, true);
     trace_turn(&to);
     if (strict_parse(trace_wrote(&to), to.wrote.len, true) != to.wrote.len) {
         fprintf(stderr, "relayed: %s\n", trace_wrote(&to));

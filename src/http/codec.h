@@ -143,6 +143,9 @@ struct weir_codec {
     enum weir_codec_role role;
 };
 
+/** headers_with_underscores_action. */
+enum weir_underscores { WEIR_UNDERSCORES_ALLOW, WEIR_UNDERSCORES_REJECT, WEIR_UNDERSCORES_DROP };
+
 /** Limits and options of HTTP/1, from HttpConnectionManager or Cluster; Envoy's defaults in weir_h1_options_default. */
 struct weir_h1_options {
     uint32_t max_headers_bytes; /* 60 KiB; upstream 80 KiB */
@@ -157,7 +160,7 @@ struct weir_h1_options {
     bool proper_case;           /* header_key_format proper_case_words */
     bool preserve_case;         /* header_key_format stateful preserve_case */
     bool send_fully_qualified_url;
-    enum { WEIR_UNDERSCORES_ALLOW, WEIR_UNDERSCORES_REJECT, WEIR_UNDERSCORES_DROP } underscores;
+    enum weir_underscores underscores;
     weir_stat stats; /* base of the rows of WEIR_H1_STATS (http/codec_stats.h); 0 = not counted */
 };
 /** Envoy's defaults for the role. */
@@ -171,6 +174,33 @@ extern const struct weir_h1_options weir_h1_options_default[2]; /* by enum weir_
 struct weir_codec *weir_h1_codec_new(enum weir_codec_role role, struct weir_loop *loop, struct weir_buf *out,
                                      const struct weir_codec_conn_ops *conn_ops, void *owner,
                                      const struct weir_h1_options *options);
+
+/** Limits and options of HTTP/2, from Http2ProtocolOptions; Envoy's defaults in weir_h2_options_default. */
+struct weir_h2_options {
+    uint32_t hpack_table_size;          /* 4096 */
+    uint32_t max_concurrent_streams;    /* 1024 */
+    uint32_t initial_stream_window;     /* 16 MiB */
+    uint32_t initial_connection_window; /* 24 MiB */
+    uint32_t max_headers_bytes;         /* 60 KiB */
+    uint32_t max_headers_count;         /* 100, cookie crumbs included */
+    uint32_t send_buffer_bytes;         /* mark of what a stream has to send: 1 MiB */
+    uint32_t max_outbound_frames;       /* 10000 */
+    uint32_t max_outbound_control_frames; /* 1000 */
+    uint32_t max_consecutive_empty_frames; /* 1 */
+    uint32_t max_priority_frames_per_stream; /* 100 */
+    uint32_t max_window_updates_per_data_frame; /* 10 */
+    bool allow_connect;                 /* extended CONNECT (RFC 8441) */
+    bool enable_trailers;               /* true */
+    enum weir_underscores underscores;
+    weir_stat stats; /* base of the rows of WEIR_H2_STATS (http/codec_stats.h); 0 = not counted */
+};
+/** Envoy's defaults. */
+extern const struct weir_h2_options weir_h2_options_default;
+
+/** A codec for one connection; as weir_h1_codec_new. The preface and settings are sent at the end of the turn. */
+struct weir_codec *weir_h2_codec_new(enum weir_codec_role role, struct weir_loop *loop, struct weir_buf *out,
+                                     const struct weir_codec_conn_ops *conn_ops, void *owner,
+                                     const struct weir_h2_options *options);
 
 enum weir_preface { WEIR_PREFACE_OTHER, WEIR_PREFACE_MORE, WEIR_PREFACE_H2 };
 /** codec_type AUTO on a connection without ALPN: do the first bytes begin an HTTP/2 connection (RFC 9113 3.4)? */

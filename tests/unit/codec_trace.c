@@ -10,31 +10,39 @@ static struct trace *trace_of(struct weir_codec *codec)
     return codec->owner;
 }
 
-static void close_body(struct trace *t)
+static void close_body(struct trace_text *text)
 {
-    if (t->body_open) {
-        weir_str_addc(&t->text, '"');
-        t->body_open = false;
+    if (text->body_open) {
+        weir_str_addc(&text->s, '"');
+        text->body_open = false;
     }
 }
 
-static void put_fields(struct trace *t, const struct weir_headers *h, bool skip_pseudo)
+static struct trace_text *text_of(struct trace *t, const struct weir_codec_stream *cs)
+{
+    if (t->codec->ops->protocol != WEIR_HTTP_2 || cs->id == 0 || cs->id / 2 >= TRACE_STREAMS) {
+        return &t->text;
+    }
+    return &t->by_stream[cs->id / 2];
+}
+
+static void put_fields(struct weir_str *text, const struct weir_headers *h, bool skip_pseudo)
 {
     bool first = true;
-    weir_str_addc(&t->text, '{');
+    weir_str_addc(text, '{');
     for (uint32_t i = 0; i < h->n; i++) {
         if (skip_pseudo && h->v[i].name.ptr[0] == ':' && h->v[i].id != WEIR_H_SCHEME) {
             continue;
         }
-        weir_str_printf(&t->text, "%s%.*s: %.*s", first ? "" : "; ", WEIR_SARG(h->v[i].name), WEIR_SARG(h->v[i].value));
+        weir_str_printf(text, "%s%.*s: %.*s", first ? "" : "; ", WEIR_SARG(h->v[i].name), WEIR_SARG(h->v[i].value));
         first = false;
     }
-    weir_str_addc(&t->text, '}');
+    weir_str_addc(text, '}');
 }
 
-static void put_or_dash(struct trace *t, struct weir_slice s)
+static void put_or_dash(struct weir_str *text, struct weir_slice s)
 {
-    weir_str_add(&t->text, s.ptr ? s : WEIR_S("-"));
+    weir_str_add(text, s.ptr ? s : WEIR_S("-"));
 }
 
 static void reply(struct trace *t, struct weir_codec_stream *cs, uint32_t status, const char *body)
@@ -70,8 +78,8 @@ static void switch_protocols(struct trace *t, struct weir_codec_stream *cs, cons
 
 static void message_end(struct trace *t, struct weir_codec_stream *cs)
 {
-    close_body(t);
-    weir_str_addc(&t->text, '.');
+    close_body(text_of(t, cs));
+    weir_str_addc(&text_of(t, cs)->s, '.');
     t->n_complete++;
     if (t->codec->role == WEIR_CODEC_SERVER && (t->reply == TRACE_REPLY_AT_END || (t->reply == TRACE_REPLY_SWITCH && !t->switched))) {
         reply(t, cs, 200, NULL);
@@ -82,22 +90,28 @@ static void on_headers(struct weir_codec_stream *cs, struct weir_headers *h, boo
 {
     struct trace *t = trace_of(cs->codec);
     if (cs->codec->role == WEIR_CODEC_SERVER) {
-        weir_str_addc(&t->text, '>');
-        put_or_dash(t, weir_headers_method(h));
-        weir_str_addc(&t->text, ' ');
-        put_or_dash(t, weir_headers_path(h));
-        weir_str_addc(&t->text, ' ');
-        put_or_dash(t, weir_headers_authority(h));
+        weir_str_addc(&text_of(t, cs)->s, '>');
+        put_or_dash(&text_of(t, cs)->s, weir_headers_method(h));
+        weir_str_addc(&text_of(t, cs)->s, ' ');
+        put_or_dash(&text_of(t, cs)->s, weir_headers_path(h));
+        weir_str_addc(&text_of(t, cs)->s, ' ');
+        put_or_dash(&text_of(t, cs)->s, weir_headers_authority(h));
     } else {
-        weir_str_printf(&t->text, "<%u", weir_headers_status(h));
+        weir_str_printf(&text_of(t, cs)->s, "<%u", weir_headers_status(h));
     }
-    put_fields(t, h, true);
+    put_fields(&text_of(t, cs)->s, h, true);
     if (t->reset_at_head) {
         cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
         return;
     }
     if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_AT_HEAD) {
         reply(t, cs, 200, "early");
+    }
+    if (t->reply == TRACE_REPLY_ECHO) {
+        struct weir_headers answer;
+        weir_headers_init(&answer, &t->arena);
+        weir_headers_set_status(&answer, 200);
+        cs->codec->ops->send_headers(cs, &answer, end_stream);
     }
     if (cs->codec->role == WEIR_CODEC_SERVER && t->reply == TRACE_REPLY_SWITCH && !end_stream) {
         switch_protocols(t, cs, h);
@@ -110,25 +124,25 @@ static void on_headers(struct weir_codec_stream *cs, struct weir_headers *h, boo
 static void on_informational(struct weir_codec_stream *cs, struct weir_headers *h)
 {
     struct trace *t = trace_of(cs->codec);
-    weir_str_printf(&t->text, "i%u", weir_headers_status(h));
-    put_fields(t, h, true);
+    weir_str_printf(&text_of(t, cs)->s, "i%u", weir_headers_status(h));
+    put_fields(&text_of(t, cs)->s, h, true);
 }
 
 static void on_data(struct weir_codec_stream *cs, struct weir_buf *data, bool end_stream)
 {
     struct trace *t = trace_of(cs->codec);
-    if (data->len > 0 && !t->body_open) {
-        weir_str_addc(&t->text, '"');
-        t->body_open = true;
+    if (data->len > 0 && !text_of(t, cs)->body_open) {
+        weir_str_addc(&text_of(t, cs)->s, '"');
+        text_of(t, cs)->body_open = true;
     }
     for (const struct weir_seg *seg = data->head; seg; seg = seg->next) {
-        weir_str_add(&t->text, weir_slice(seg->ptr, seg->len));
+        weir_str_add(&text_of(t, cs)->s, weir_slice(seg->ptr, seg->len));
     }
-    if (t->switched) {
+    if (t->switched || t->reply == TRACE_REPLY_ECHO) {
         cs->codec->ops->send_data(cs, data, end_stream);
     }
     if (t->reset_at_data) {
-        close_body(t);
+        close_body(text_of(t, cs));
         cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
         return;
     }
@@ -140,17 +154,20 @@ static void on_data(struct weir_codec_stream *cs, struct weir_buf *data, bool en
 static void on_trailers(struct weir_codec_stream *cs, struct weir_headers *trailers)
 {
     struct trace *t = trace_of(cs->codec);
-    close_body(t);
-    weir_str_addc(&t->text, 'T');
-    put_fields(t, trailers, false);
+    close_body(text_of(t, cs));
+    weir_str_addc(&text_of(t, cs)->s, 'T');
+    put_fields(&text_of(t, cs)->s, trailers, false);
+    if (t->reply == TRACE_REPLY_ECHO) {
+        cs->codec->ops->send_trailers(cs, trailers);
+    }
     message_end(t, cs);
 }
 
 static void on_reset(struct weir_codec_stream *cs, enum weir_reset reason, const char *detail)
 {
     struct trace *t = trace_of(cs->codec);
-    close_body(t);
-    weir_str_printf(&t->text, "x %s (%s)", weir_reset_text(reason), detail);
+    close_body(text_of(t, cs));
+    weir_str_printf(&text_of(t, cs)->s, "x %s (%s)", weir_reset_text(reason), detail);
     t->cs = NULL;
     t->ended = true;
 }
@@ -158,14 +175,14 @@ static void on_reset(struct weir_codec_stream *cs, enum weir_reset reason, const
 static void on_error(struct weir_codec_stream *cs, uint32_t status, const char *body, const char *detail)
 {
     struct trace *t = trace_of(cs->codec);
-    close_body(t);
-    weir_str_printf(&t->text, "!%u %s", status, detail);
+    close_body(text_of(t, cs));
+    weir_str_printf(&text_of(t, cs)->s, "!%u %s", status, detail);
     reply(t, cs, status, body);
 }
 
 static void on_watermark(struct weir_codec_stream *cs, bool above)
 {
-    weir_str_adds(&trace_of(cs->codec)->text, above ? "^" : "v");
+    weir_str_adds(&text_of(trace_of(cs->codec), cs)->s, above ? "^" : "v");
 }
 
 static const struct weir_codec_stream_ops stream_ops = {
@@ -185,16 +202,16 @@ static struct weir_headers *on_stream(struct weir_codec *codec, struct weir_code
     t->cs = cs;
     cs->ops = &stream_ops;
     cs->owner = t;
-    weir_headers_init(&t->head, &t->arena);
-    return &t->head;
+    t->head = WEIR_ARENA_NEW(&t->arena, struct weir_headers);
+    weir_headers_init(t->head, &t->arena);
+    return t->head;
 }
 
 static void on_stream_done(struct weir_codec *codec, struct weir_codec_stream *cs)
 {
     struct trace *t = trace_of(codec);
-    (void)cs;
-    close_body(t);
-    weir_str_adds(&t->text, t->quiet_end ? "" : ";");
+    close_body(text_of(t, cs));
+    weir_str_adds(&text_of(t, cs)->s, t->quiet_end ? "" : ";");
     t->cs = NULL;
     t->ended = true;
 }
@@ -202,8 +219,8 @@ static void on_stream_done(struct weir_codec *codec, struct weir_codec_stream *c
 static void on_goaway(struct weir_codec *codec)
 {
     struct trace *t = trace_of(codec);
-    close_body(t);
-    weir_str_adds(&t->text, t->quiet_end ? "" : "G");
+    close_body(&t->text);
+    weir_str_adds(&t->text.s, t->quiet_end ? "" : "G");
 }
 
 static void on_output(struct weir_codec *codec)
@@ -214,10 +231,10 @@ static void on_output(struct weir_codec *codec)
 static void on_fatal(struct weir_codec *codec, const char *detail)
 {
     struct trace *t = trace_of(codec);
-    close_body(t);
+    close_body(&t->text);
     t->n_fatal++;
     if (!t->quiet_end) {
-        weir_str_printf(&t->text, "F %s", detail);
+        weir_str_printf(&t->text.s, "F %s", detail);
     }
 }
 
@@ -235,7 +252,7 @@ static const struct weir_codec_conn_ops conn_ops = {
     .on_resume = on_resume,
 };
 
-void trace_init_h1(struct trace *t, enum weir_codec_role role, const struct weir_h1_options *options)
+static void init(struct trace *t)
 {
     *t = (struct trace){0};
     weir_buf_pool_init(&t->loop.bufs, 16);
@@ -243,8 +260,23 @@ void trace_init_h1(struct trace *t, enum weir_codec_role role, const struct weir
     weir_arena_init(&t->arena, &t->loop.arenas);
     weir_buf_init(&t->in, &t->loop.bufs);
     weir_buf_init(&t->out, &t->loop.bufs);
-    weir_str_init(&t->text, TEXT_MAX);
+    weir_str_init(&t->text.s, TEXT_MAX);
+    weir_str_init(&t->all, TEXT_MAX);
+    for (size_t i = 0; i < TRACE_STREAMS; i++) {
+        weir_str_init(&t->by_stream[i].s, TEXT_MAX);
+    }
     weir_str_init(&t->wrote, TEXT_MAX);
+}
+
+void trace_init_h2(struct trace *t, enum weir_codec_role role, const struct weir_h2_options *options)
+{
+    init(t);
+    t->codec = weir_h2_codec_new(role, &t->loop, &t->out, &conn_ops, t, options ? options : &weir_h2_options_default);
+}
+
+void trace_init_h1(struct trace *t, enum weir_codec_role role, const struct weir_h1_options *options)
+{
+    init(t);
     t->codec = weir_h1_codec_new(role, &t->loop, &t->out, &conn_ops, t,
                                  options ? options : &weir_h1_options_default[role]);
 }
@@ -257,7 +289,11 @@ void trace_fini(struct trace *t)
     weir_arena_fini(&t->arena);
     weir_arena_pool_fini(&t->loop.arenas);
     weir_buf_pool_fini(&t->loop.bufs);
-    weir_str_fini(&t->text);
+    weir_str_fini(&t->text.s);
+    weir_str_fini(&t->all);
+    for (size_t i = 0; i < TRACE_STREAMS; i++) {
+        weir_str_fini(&t->by_stream[i].s);
+    }
     weir_str_fini(&t->wrote);
 }
 
@@ -325,7 +361,7 @@ void trace_request(struct trace *t, const char *method, bool end_stream)
     weir_headers_add(&h, WEIR_H_METHOD, weir_slice_str(method));
     trace_open(t);
     if (!t->cs) {
-        weir_str_adds(&t->text, "no stream");
+        weir_str_adds(&t->text.s, "no stream");
         return;
     }
     t->codec->ops->send_headers(t->cs, &h, end_stream);
@@ -343,8 +379,14 @@ void trace_send(struct trace *t, const char *body, bool end_stream)
 
 const char *trace_text(struct trace *t)
 {
-    close_body(t);
-    return t->text.ptr ? t->text.ptr : "";
+    weir_str_clear(&t->all);
+    for (size_t i = 0; i < TRACE_STREAMS; i++) {
+        close_body(&t->by_stream[i]);
+        weir_str_add(&t->all, weir_str_slice(&t->by_stream[i].s));
+    }
+    close_body(&t->text);
+    weir_str_add(&t->all, weir_str_slice(&t->text.s));
+    return t->all.ptr ? t->all.ptr : "";
 }
 
 const char *trace_wrote(struct trace *t)

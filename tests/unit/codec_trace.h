@@ -17,30 +17,37 @@ enum trace_reply {
     TRACE_REPLY_AT_END,  // 200 without a body once the message is complete
     TRACE_REPLY_AT_HEAD, // 200 "early" as soon as the head is there
     TRACE_REPLY_NEVER,
+    TRACE_REPLY_ECHO,    // 200, then what comes
     TRACE_REPLY_SWITCH,  // 101 to an upgrade, 200 to CONNECT, then echoes; AT_END to others
 };
+
+#define TRACE_STREAMS 8 /* HTTP/2: streams with texts of their own; later ones share the connection's */
 
 struct trace {
     struct weir_loop loop;
     struct weir_buf in, out;
     struct weir_codec *codec;
     struct weir_arena arena;
-    struct weir_headers head;
+    struct weir_headers *head;    /* of the latest stream */
     struct weir_codec_stream *cs; /* the latest stream, NULL once done */
-    struct weir_str text;  /* events */
+    struct trace_text {
+        struct weir_str s;
+        bool body_open; /* a body's quotation mark is open */
+    } text, by_stream[TRACE_STREAMS]; /* events: HTTP/1 in their order; HTTP/2 by stream, then those of the connection */
+    struct weir_str all;
     struct weir_str wrote; /* everything the codec put into out */
     enum trace_reply reply;
     bool reset_at_head, reset_at_data;
     bool switched;  /* protocols */
     bool quiet_end; /* neither goaway, done nor fatal are written down */
     bool ended;     /* a stream was done or reset */
-    bool body_open; /* a body's quotation mark is open */
     bool resumed;
     uint32_t n_streams, n_complete, n_fatal;
 };
 
 /** A codec in `role` with `options` (NULL: defaults). */
 void trace_init_h1(struct trace *t, enum weir_codec_role role, const struct weir_h1_options *options);
+void trace_init_h2(struct trace *t, enum weir_codec_role role, const struct weir_h2_options *options);
 void trace_fini(struct trace *t);
 /** One packet; then the end of the loop's turn. */
 void trace_feed(struct trace *t, struct weir_slice bytes, bool eof);
