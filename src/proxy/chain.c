@@ -99,15 +99,18 @@ void weir_chain_make(struct weir_stream *s)
 
 static void resume(struct weir_filter *f, enum weir_direction d);
 
+static void resume_if_asked(struct weir_filter *f, enum weir_direction d)
+{
+    if (!f->side[d].resume) return;
+    f->side[d].resume = false;
+    resume(f, d);
+}
+
 static void resume_asked(struct weir_stream *s)
 {
-    for (uint32_t i = 0; i < s->n_filters && !s->ended; i++) {
-        for (enum weir_direction d = WEIR_REQUEST; d <= WEIR_RESPONSE; d++) {
-            struct weir_filter *f = &s->filters[i];
-            if (!f->side[d].resume) continue;
-            f->side[d].resume = false;
-            resume(f, d);
-        }
+    for (uint32_t i = 0; i < s->n_filters; i++) {
+        resume_if_asked(&s->filters[i], WEIR_REQUEST);
+        resume_if_asked(&s->filters[i], WEIR_RESPONSE);
     }
 }
 
@@ -195,7 +198,7 @@ static void release_pressure(struct weir_filter *f, enum weir_direction d)
 void weir_chain_drop(struct weir_stream *s)
 {
     for (uint32_t i = 0; i < s->n_filters; i++)
-        for (enum weir_direction d = WEIR_REQUEST; d <= WEIR_RESPONSE; d++)
+        for (uint32_t d = 0; d < 2; d++)
             if (s->filters[i].side[d].held.len) weir_buf_clear(&s->filters[i].side[d].held);
 }
 
@@ -576,7 +579,9 @@ static bool wants_response(struct weir_stream *s)
 
 void weir_filter_respond_informational(struct weir_filter *f, struct weir_headers *h)
 {
-    if (wants_response(f->stream) && !f->stream->response_started) f->stream->source->send_informational(f->stream, h);
+    struct weir_stream *s = f->stream;
+    bool ours = weir_headers_status(h) == 100 && !s->hcm->proxy_100_continue; // the connection manager has answered that
+    if (wants_response(s) && !s->response_started && !ours) s->source->send_informational(s, h);
 }
 
 void weir_filter_respond_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)

@@ -137,6 +137,8 @@ static struct hcm_conn *conn_of_stream(struct weir_stream *s)
 static void send_informational(struct weir_stream *s, struct weir_headers *h)
 {
     struct weir_codec_stream *cs = s->source_arg;
+    if (s->info.protocol == WEIR_HTTP_10) return; // RFC 9110 15.2
+    weir_hcm_count(s->hcm, s->worker, WEIR_HCM_STAT_downstream_rq_1xx);
     cs->codec->ops->send_informational(cs, h);
 }
 

@@ -99,7 +99,7 @@ struct weir_hcm {
     struct weir_cidr *internal;    /* internal_address_config */
     uint32_t n_internal;
     bool internal_unix;
-    bool proxy_100_continue, error_on_invalid_stays_open;
+    bool proxy_100_continue;
     struct weir_path_options path;
     bool strip_matching_port, strip_any_port, strip_trailing_dot;
 

@@ -10,7 +10,7 @@
  * under way.
  *  Rule: Envoy's ConnectionManagerImpl::ActiveStream::decodeHeaders and ConnectionManagerUtility::mutateRequestHeaders. */
 bool weir_hcm_prepare_request(struct weir_stream *s, const struct weir_down *down);
-/** Base headers of a response that is about to be sent: date, server, via, x-request-id; connection fields go. */
+/** Base headers of a response that is about to be sent: date, server, x-request-id, via; connection fields go. */
 void weir_hcm_prepare_response(struct weir_stream *s, struct weir_headers *h);
 
 #endif

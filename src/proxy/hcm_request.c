@@ -28,6 +28,7 @@ static bool redirect_to(struct weir_stream *s, struct weir_slice path)
     struct weir_headers extra;
     weir_headers_init(&extra, &s->arena);
     weir_headers_add_borrow(&extra, WEIR_H_LOCATION, path);
+    weir_headers_set_borrow(&s->request_headers, WEIR_H_PATH, path);
     weir_hcm_count(s->hcm, s->worker, WEIR_HCM_STAT_downstream_rq_redirected_with_normalized_path);
     weir_stream_local_reply(s, &(struct weir_local_reply){.status = 307,
                                                           .details = WEIR_S("path_normalization_failed"),
@@ -236,15 +237,6 @@ static void set_identity(struct weir_stream *s, bool edge)
         weir_headers_set_borrow(h, WEIR_H_X_REQUEST_ID, make_uuid(s));
 }
 
-static void sanitize_referer(struct weir_headers *h)
-{
-    struct weir_url url;
-    uint32_t n;
-    if (!weir_headers_has(h, WEIR_H_REFERER)) return;
-    struct weir_slice referer = weir_headers_get_joined(h, WEIR_S("referer"), &n);
-    if (n > 1 || !weir_url_parse(referer, &url) || !weir_authority_valid(url.authority)) weir_headers_remove(h, WEIR_H_REFERER);
-}
-
 static bool has_hop_fields(const struct weir_headers *h)
 {
     return weir_headers_has(h, WEIR_H_CONNECTION) || weir_headers_has(h, WEIR_H_UPGRADE) || weir_headers_has(h, WEIR_H_TE) ||
@@ -256,7 +248,6 @@ static void mutate(struct weir_stream *s, const struct weir_down *down)
 {
     struct weir_headers *h = &s->request_headers;
     weir_headers_remove(h, WEIR_H_X_ENVOY_INTERNAL);
-    sanitize_referer(h);
     find_client(s, down);
     set_scheme(s, down);
     set_identity(s, !s->info.internal && s->hcm->use_remote_address);
@@ -281,7 +272,6 @@ static void answer_continue(struct weir_stream *s)
     if (s->info.protocol == WEIR_HTTP_10 || s->request.peer_complete) return; // RFC 9110 10.1.1
     weir_headers_init(&h, &s->arena);
     weir_headers_set_status(&h, 100);
-    weir_hcm_count(s->hcm, s->worker, WEIR_HCM_STAT_downstream_rq_1xx);
     s->source->send_informational(s, &h);
 }
 
@@ -295,6 +285,7 @@ bool weir_hcm_prepare_request(struct weir_stream *s, const struct weir_down *dow
     s->info.remote = down->info.remote;
     if (!check_host(s) || !check_path(s)) return false;
     normalize_host(s, down);
+    if (weir_slice_eq_nocase(weir_headers_get(h, WEIR_H_PROXY_CONNECTION), WEIR_S("close"))) s->close_after = true;
     if (has_hop_fields(h)) hop = weir_headers_strip_hop_by_hop(h, false);
     if (hop.bad_nominated) {
         weir_stream_codec_error(s, 400, "Bad Request", "connection_header_rejected");

@@ -1,5 +1,5 @@
 /* Response heads on their last step before the codec. Order and names are Envoy's: what came from upstream and filters, then date,
- * server, via, x-request-id. */
+ * server, x-request-id, via. */
 #include "http/date.h"
 #include "http/headers_hop.h"
 #include "proxy/hcm_headers.h"
@@ -19,10 +19,10 @@ void weir_hcm_prepare_response(struct weir_stream *s, struct weir_headers *h)
         (hcm->server_header == WEIR_SERVER_APPEND_IF_ABSENT && !weir_headers_has(h, WEIR_H_SERVER)))
         weir_headers_set_borrow(h, WEIR_H_SERVER, hcm->server_name);
     if (has_hop_fields(h)) (void)weir_headers_strip_hop_by_hop(h, false);
-    if (hcm->via.len) weir_headers_append(h, WEIR_H_VIA, hcm->via);
     if (hcm->request_id_in_response) {
         struct weir_slice id = weir_headers_get(&s->request_headers, WEIR_H_X_REQUEST_ID);
         if (id.len) weir_headers_set_borrow(h, WEIR_H_X_REQUEST_ID, id);
     }
+    if (hcm->via.len) weir_headers_append(h, WEIR_H_VIA, hcm->via);
     s->info.header_bytes_sent = h->bytes;
 }

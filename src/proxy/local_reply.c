@@ -128,7 +128,8 @@ void weir_local_reply_send(struct weir_stream *s, const struct weir_local_reply 
 {
     s->info.flags |= reply->flags;
     s->info.details = reply->details;
-    s->close_after |= reply->close;
+    // A bad request of HTTP/1 may have been misread: nothing after it is believed (stream_error_on_invalid_http_message: false).
+    s->close_after |= reply->close || (reply->status == 400 && s->info.protocol != WEIR_HTTP_2);
     s->request.dead = true;
     if (s->response_started) {
         s->reset_reason = WEIR_RESET_LOCAL_RESET;

@@ -53,7 +53,7 @@ static bool read_format(struct weir_conf_ctx *ctx, const FormatString *msg, stru
     bool json = msg->format_case == ENVOY__CONFIG__CORE__V3__SUBSTITUTION_FORMAT_STRING__FORMAT_JSON_FORMAT;
     ret->content_type = weir_proto_str(msg->content_type);
     if (!ret->content_type.len) ret->content_type = json ? WEIR_S("application/json") : WEIR_S("text/plain");
-    return weir_format_new_conf(ctx, msg, false, (struct weir_format_options){0}, &ret->format) == WEIR_OK;
+    return weir_format_new_conf(ctx, msg, json, (struct weir_format_options){0}, &ret->format) == WEIR_OK;
 }
 
 static bool read_mapper(struct weir_conf_ctx *ctx, const ResponseMapper *msg, struct mapper *ret)

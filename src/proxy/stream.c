@@ -165,7 +165,7 @@ void weir_stream_codec_error(struct weir_stream *s, uint32_t status, const char 
         .body = weir_slice_str(body),
         .details = weir_slice_str(detail),
         .grpc_status = -1,
-        .flags = status == 426 ? 0 : UINT64_C(1) << WEIR_FLAG_DOWNSTREAM_PROTOCOL_ERROR,
+        .flags = UINT64_C(1) << WEIR_FLAG_DOWNSTREAM_PROTOCOL_ERROR,
         .close = true,
     };
     if (s->ended) return;
@@ -222,8 +222,7 @@ void weir_stream_check_deadlines(struct weir_stream *s)
     if (s->max_deadline_ms && now >= s->max_deadline_ms) {
         s->max_deadline_ms = 0;
         weir_hcm_count(s->hcm, s->worker, WEIR_HCM_STAT_downstream_rq_max_duration_reached);
-        timed_out(s, s->request.peer_complete ? 504 : 408, WEIR_S("downstream duration timeout"), WEIR_S("max_duration_timeout"),
-                  UINT64_C(1) << WEIR_FLAG_DURATION_TIMEOUT);
+        timed_out(s, s->request.peer_complete ? 504 : 408, WEIR_S("downstream duration timeout"), WEIR_S("max_duration_timeout"), 0);
     } else if (s->headers_deadline_ms && now >= s->headers_deadline_ms) {
         s->headers_deadline_ms = 0;
         weir_hcm_count(s->hcm, s->worker, WEIR_HCM_STAT_downstream_rq_header_timeout);
