@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/args.h"
+#include "server/features.h"
 #include "server/server.h"
 
 static int print_version(void)
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
     case WEIR_ARGS_HELP: weir_args_help(stdout); return 0;
     case WEIR_ARGS_VERSION: return print_version();
     case WEIR_ARGS_HOT_RESTART_VERSION: puts("disabled"); return 0;
+    case WEIR_ARGS_FEATURES: weir_features_print(stdout); return 0;
     case WEIR_ARGS_FAULT: return 1;
     }
     return 1;

@@ -9,6 +9,7 @@
 #include "config/schema.h"
 
 #define VALUE_MAX_LEN 256
+#define TABLES_MAX    512 // of the documentation
 
 static const struct weir_supported_field *find_row(const struct weir_supported_fields *table,
                                                    const char *name)
@@ -160,17 +161,43 @@ static const char *state_text(enum weir_field_state state)
     return "";
 }
 
+/* The tables to print: the roots, then what they lead to; each once. */
+struct table_list {
+    const struct weir_supported_fields *tables[TABLES_MAX];
+    size_t n;
+};
+
+static void add_table(struct table_list *list, const struct weir_supported_fields *table)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->tables[i] == table)
+            return;
+    }
+    if (table && list->n < TABLES_MAX)
+        list->tables[list->n++] = table;
+}
+
+static void print_table(FILE *out, const struct weir_supported_fields *table)
+{
+    WEIR_ASSERT(is_sound(table));
+    fprintf(out, "## %s\n\n| Field | Implemented | Values | Note |\n|---|---|---|---|\n", table->type->name);
+    for (unsigned i = 0; i < table->type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &table->type->fields[i];
+        const struct weir_supported_field *row = find_row(table, field->name);
+        fprintf(out, "| `%s` | %s | %s | %s |\n", field->name, row ? state_text(row->state) : "not yet",
+                row && row->values ? row->values : "", row && row->note ? row->note : "");
+    }
+    fputc('\n', out);
+}
+
 void weir_supported_print(FILE *out, const struct weir_supported_fields *const *tables, size_t n_tables)
 {
-    for (size_t i = 0; i < n_tables; i++) {
-        const struct weir_supported_fields *table = tables[i];
-        fprintf(out, "## %s\n\n| Field | State | Values | Note |\n|---|---|---|---|\n", table->type->name);
-        for (unsigned k = 0; k < table->type->n_fields; k++) {
-            const ProtobufCFieldDescriptor *field = &table->type->fields[k];
-            const struct weir_supported_field *row = find_row(table, field->name);
-            fprintf(out, "| `%s` | %s | %s | %s |\n", field->name, row ? state_text(row->state) : "not yet",
-                    row && row->values ? row->values : "", row && row->note ? row->note : "");
-        }
-        fputc('\n', out);
+    struct table_list list = {.n = 0};
+    for (size_t i = 0; i < n_tables; i++)
+        add_table(&list, tables[i]);
+    for (size_t i = 0; i < list.n; i++) {
+        print_table(out, list.tables[i]);
+        for (size_t k = 0; k < list.tables[i]->n_fields; k++)
+            add_table(&list, list.tables[i]->fields[k].nested);
     }
 }

@@ -52,7 +52,8 @@ struct weir_supported_fields {
 bool weir_config_check_supported(struct weir_config *conf, const void *msg,
                                  const struct weir_supported_fields *table);
 
-/** Prints the tables as the Markdown of docs/config: message, field, state, note. */
+/** Prints the tables, and those that they lead to, as Markdown: a heading a message, a row a field. NULL ones
+ * are left out. */
 void weir_supported_print(FILE *out, const struct weir_supported_fields *const *tables, size_t n_tables);
 
 #endif

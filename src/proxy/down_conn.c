@@ -477,6 +477,7 @@ const struct weir_net_filter_ops weir_hcm_ops = {
     .name = "envoy.filters.network.http_connection_manager",
     .aliases = aliases,
     .type = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    .fields = &weir_hcm_fields,
     .terminal = true,
     .conn_size = sizeof(struct hcm_conn),
     .parse = weir_hcm_parse,

@@ -34,6 +34,7 @@ struct weir_filter_ops {
     const char *const *aliases; /* legacy names, NULL-terminated, or NULL */
     const char *type;           /* full name of its configuration message */
     const char *route_type;     /* of its per-route message, or NULL */
+    const struct weir_supported_fields *fields; /* what is implemented of `type`, for --print-feature-table; or NULL */
     bool terminal;
     bool every_reply;           /* response callbacks come also for replies made before this filter saw the request */
     uint32_t stream_size;       /* bytes of weir_filter.state, zeroed for each stream */

@@ -111,6 +111,7 @@ struct weir_hcm {
 
 /** The network filter. */
 extern const struct weir_net_filter_ops weir_hcm_ops;
+extern const struct weir_supported_fields weir_hcm_fields;
 
 /* A row; the cell that nobody reads when there was no room for statistics. */
 static inline weir_stat weir_hcm_row(const struct weir_hcm *hcm, enum weir_hcm_stat stat)

@@ -111,7 +111,8 @@ static const struct weir_supported_field hcm_fields_table[] = {
     {.name = "strip_trailing_host_dot"},
     {.name = "stream_error_on_invalid_http_message", .values = "false"},
 };
-FIELDS(hcm_fields, HCM_DESCRIPTOR(http_connection_manager));
+const struct weir_supported_fields weir_hcm_fields =
+    WEIR_SUPPORTED(HCM_DESCRIPTOR(http_connection_manager), hcm_fields_table);
 
 /* ---- plain values ---- */
 
@@ -350,7 +351,7 @@ enum weir_err weir_hcm_parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *
     const Hcm *msg = (const Hcm *)(const void *)message;
     size_t errors = ctx->config->diag->n_errors;
     struct weir_hcm *hcm = WEIR_ARENA_NEW(ctx->arena, struct weir_hcm);
-    weir_config_check_supported(ctx->config, msg, &hcm_fields);
+    weir_config_check_supported(ctx->config, msg, &weir_hcm_fields);
     hcm->stat_prefix = weir_proto_str(msg->stat_prefix);
     hcm->codec_type = msg->codec_type == HCM(CODEC_TYPE__HTTP1) ? WEIR_CODEC_HTTP1 : WEIR_CODEC_AUTO;
     hcm->buffer_limit = ctx->listener ? ctx->listener->buffer_limit : 0;

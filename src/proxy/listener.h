@@ -16,6 +16,9 @@ struct weir_filter_chain {
     uint64_t transport_timeout_ms; /* transport_socket_connect_timeout */
 };
 
+/** What is implemented of envoy.config.listener.v3.Listener. */
+extern const struct weir_supported_fields weir_listener_fields;
+
 /** A listener's configuration; reference-counted (atomic): connections hold the one they were accepted under. */
 struct weir_listener {
     _Atomic uint32_t refs;

@@ -99,7 +99,7 @@ static const struct weir_supported_field listener_fields_table[] = {
     {.name = "ignore_global_conn_limit", .state = WEIR_FIELD_HARMLESS},
     {.name = "bypass_overload_manager", .state = WEIR_FIELD_HARMLESS},
 };
-FIELDS(listener_fields, envoy__config__listener__v3__listener__descriptor);
+const struct weir_supported_fields weir_listener_fields = WEIR_SUPPORTED(envoy__config__listener__v3__listener__descriptor, listener_fields_table);
 
 /* ---- addresses ---- */
 
@@ -337,7 +337,7 @@ struct weir_listener *weir_listener_new(struct weir_conf_ctx *ctx, const Protobu
     weir_arena_init(&l->arena, NULL);
     ctx->arena = &l->arena;
     ctx->listener = l;
-    weir_config_check_supported(ctx->config, b.proto, &listener_fields);
+    weir_config_check_supported(ctx->config, b.proto, &weir_listener_fields);
     read_options(&b);
     read_addresses(&b);
     char text[WEIR_ADDR_TEXT_MAX];

@@ -18,6 +18,7 @@ struct weir_net_filter_ops {
     const char *name;
     const char *const *aliases;
     const char *type;
+    const struct weir_supported_fields *fields; /* what is implemented of `type`, for --print-feature-table; or NULL */
     bool terminal;
     uint32_t conn_size;
     enum weir_err (*parse)(struct weir_conf_ctx *ctx, const ProtobufCMessage *msg, void **ret_conf);

@@ -505,6 +505,7 @@ const struct weir_filter_ops weir_filter_router = {
     .name = "envoy.filters.http.router",
     .aliases = aliases,
     .type = "envoy.extensions.filters.http.router.v3.Router",
+    .fields = &weir_router_fields,
     .terminal = true,
     .stream_size = sizeof(struct router),
     .parse = weir_router_parse,

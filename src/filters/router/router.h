@@ -23,6 +23,7 @@ struct weir_router_conf {
     bool suppress_envoy_headers;
     bool respect_expected_timeout;
 };
+extern const struct weir_supported_fields weir_router_fields;
 enum weir_err weir_router_parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *msg, void **ret_conf);
 
 extern const struct weir_filter_ops weir_filter_router;

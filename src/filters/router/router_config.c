@@ -16,7 +16,7 @@ static const struct weir_supported_field fields[] = {
     {.name = "suppress_grpc_request_failure_code_stats", .values = "false"},
     {.name = "reject_connect_request_early_data", .state = WEIR_FIELD_HARMLESS, .note = "for CONNECT"},
 };
-static const struct weir_supported_fields supported =
+const struct weir_supported_fields weir_router_fields =
     WEIR_SUPPORTED(envoy__extensions__filters__http__router__v3__router__descriptor, fields);
 
 enum weir_err weir_router_parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *msg, void **ret_conf)
@@ -27,7 +27,7 @@ enum weir_err weir_router_parse(struct weir_conf_ctx *ctx, const ProtobufCMessag
 #undef X
     };
     const Router *proto = (const Router *)(const void *)msg;
-    if (!weir_config_check_supported(ctx->config, proto, &supported)) return WEIR_ERR_INVALID;
+    if (!weir_config_check_supported(ctx->config, proto, &weir_router_fields)) return WEIR_ERR_INVALID;
     struct weir_router_conf *conf = WEIR_ARENA_NEW(ctx->arena, struct weir_router_conf);
     conf->dynamic_stats = weir_bool_value(proto->dynamic_stats, true);
     conf->suppress_envoy_headers = proto->suppress_envoy_headers;

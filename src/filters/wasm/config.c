@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/supported.h"
+#include "envoy/extensions/filters/http/wasm/v3/wasm.pb-c.h"
 #include "envoy/extensions/wasm/v3/wasm.pb-c.h"
 #include "filters/wasm/plugin.h"
 #include "proxy/data_source.h"
@@ -51,6 +52,10 @@ static const struct weir_supported_field plugin_fields[] = {
 };
 static const struct weir_supported_fields plugin_supported =
     WEIR_SUPPORTED(envoy__extensions__wasm__v3__plugin_config__descriptor, plugin_fields);
+
+static const struct weir_supported_field filter_fields[] = {{.name = "config", .nested = &plugin_supported}};
+const struct weir_supported_fields weir_wasm_filter_fields =
+    WEIR_SUPPORTED(envoy__extensions__filters__http__wasm__v3__wasm__descriptor, filter_fields);
 
 /* ---- environment and limits ---- */
 

@@ -194,6 +194,8 @@ struct weir_wasm_worker {
 };
 
 extern const struct weir_wasm_host_ops wasm_host_ops;
+/* What is implemented of the filter's message. */
+extern const struct weir_supported_fields weir_wasm_filter_fields;
 
 /* instance.c */
 static inline bool wasm_is_canary(const struct weir_wasm_worker *ww)

@@ -331,6 +331,7 @@ const struct weir_filter_ops weir_filter_wasm = {
     .name = "envoy.filters.http.wasm",
     .aliases = aliases,
     .type = "envoy.extensions.filters.http.wasm.v3.Wasm",
+    .fields = &weir_wasm_filter_fields,
     .route_type = "envoy.extensions.filters.http.wasm.v3.Wasm",
     .stream_size = sizeof(struct wasm_stream),
     .parse = parse,
