@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 #include <nghttp2/nghttp2.h>
 
@@ -251,10 +252,547 @@ static void test_raw_cases(void **state)
     assert_int_equal(n_failed, 0);
 }
 
+/* --- Floods: frames in bulk, and what must stop them. --- */
+
+enum flood { FLOOD_PING, FLOOD_SETTINGS, FLOOD_PRIORITY, FLOOD_WINDOW_UPDATE, FLOOD_EMPTY_DATA, FLOOD_CONTINUATION,
+             FLOOD_EMPTY_CONTINUATION, FLOOD_RAPID_RESET, FLOOD_MADE_YOU_RESET, FLOOD_MISMATCHED_LENGTH };
+
+static void put_flood_frame(struct weir_str *s, enum flood flood, uint32_t i)
+{
+    uint32_t id = 2 * i + 1;
+    switch (flood) {
+    case FLOOD_PING:
+        put_frame(s, PING, 0, 0, WEIR_S("12345678"));
+        break;
+    case FLOOD_SETTINGS:
+        put_frame(s, SETTINGS, 0, 0, WEIR_S(""));
+        break;
+    case FLOOD_PRIORITY:
+        put_frame(s, PRIORITY, 0, 1, WEIR_S("\0\0\0\0\x10"));
+        break;
+    case FLOOD_WINDOW_UPDATE:
+        put_frame(s, WINDOW_UPDATE, 0, 0, WEIR_S("\0\0\0\1"));
+        break;
+    case FLOOD_EMPTY_DATA:
+        if (i == 0) {
+            put_headers(s, 1, EH, POST);
+        }
+        put_frame(s, DATA, 0, 1, WEIR_S(""));
+        break;
+    case FLOOD_CONTINUATION:
+    case FLOOD_EMPTY_CONTINUATION:
+        if (i == 0) {
+            put_headers(s, 1, END_STREAM, GET);
+        }
+        put_frame(s, CONTINUATION, 0, 1, flood == FLOOD_CONTINUATION ? WEIR_S("\0\x01x\x01y") : WEIR_S(""));
+        break;
+    case FLOOD_RAPID_RESET:
+        put_headers(s, id, EHS, GET);
+        put_frame(s, RST_STREAM, 0, id, WEIR_S("\0\0\0\x08"));
+        break;
+    case FLOOD_MADE_YOU_RESET:
+        put_headers(s, id, EH, POST);
+        put_frame(s, WINDOW_UPDATE, 0, id, WEIR_S("\x7f\xff\xff\xff")); /* beyond 2^31 - 1 */
+        break;
+    case FLOOD_MISMATCHED_LENGTH:
+        put_headers(s, id, EH, POST "content-length: 5\n");
+        put_frame(s, DATA, END_STREAM, id, WEIR_S("x"));
+        break;
+    }
+}
+
+static void test_floods(void **state)
+{
+    (void)state;
+    static const struct {
+        enum flood flood;
+        uint32_t harmless, deadly; /* how many frames are let pass, how many not */
+        const char *detail;
+    } rows[] = {
+        {FLOOD_PING, 150, 300, "http2.inbound_control_flood"},
+        {FLOOD_SETTINGS, 150, 300, "http2.inbound_control_flood"},
+        {FLOOD_PRIORITY, 100, 101, "http2.inbound_priority_frames_flood"},
+        {FLOOD_WINDOW_UPDATE, 5, 6, "http2.inbound_window_update_frames_flood"},
+        {FLOOD_EMPTY_DATA, 1, 2, "http2.inbound_empty_frames_flood"},
+        {FLOOD_CONTINUATION, 16, 17, "http2.inbound_continuation_flood"},
+        {FLOOD_EMPTY_CONTINUATION, 1, 2, "http2.inbound_empty_frames_flood"},
+        {FLOOD_RAPID_RESET, 499, 500, "http2.premature_reset_flood"},
+        {FLOOD_MADE_YOU_RESET, 499, 500, "http2.premature_reset_flood"},
+        {FLOOD_MISMATCHED_LENGTH, 499, 500, "http2.premature_reset_flood"},
+    };
+    for (size_t i = 0; i < WEIR_COUNTOF(rows); i++) {
+        for (int deadly = 0; deadly < 2; deadly++) {
+            struct weir_str input, frames;
+            struct trace t;
+            weir_str_init(&input, 1u << 20);
+            weir_str_init(&frames, 1u << 20);
+            put_start(&input);
+            trace_init_h2(&t, WEIR_CODEC_SERVER, NULL);
+            t.reply = TRACE_REPLY_NEVER;
+            trace_feed(&t, weir_str_slice(&input), false);
+            for (uint32_t k = 0; k < (deadly ? rows[i].deadly : rows[i].harmless); k++) {
+                weir_str_clear(&input);
+                put_flood_frame(&input, rows[i].flood, k);
+                trace_feed(&t, weir_str_slice(&input), false);
+            }
+            char want[80];
+            snprintf(want, sizeof(want), "F %s", rows[i].detail);
+            bool told = strstr(trace_text(&t), want) != NULL;
+            if (told != deadly || t.n_fatal != (uint32_t)deadly) {
+                print_error("%s, %s: %s\n", rows[i].detail, deadly ? "deadly" : "harmless", trace_text(&t));
+            }
+            assert_int_equal(told, deadly);
+            assert_int_equal(t.n_fatal, deadly);
+            if (deadly) {
+                print_frames(&t, &frames);
+                assert_non_null(strstr(frames.ptr, ",11) ")); /* GOAWAY ENHANCE_YOUR_CALM */
+                assert_int_equal(t.codec->ops->active(t.codec), 0);
+            }
+            trace_fini(&t);
+            weir_str_fini(&input);
+            weir_str_fini(&frames);
+        }
+    }
+}
+
+/* A peer that asks and does not read: output stops at its mark, and the answers that queue up end the connection. */
+static void test_unread_answers_are_bounded(void **state)
+{
+    (void)state;
+    struct weir_h2_options options = weir_h2_options_default;
+    struct weir_str input;
+    struct trace t;
+    options.max_outbound_control_frames = 50;
+    weir_str_init(&input, 1u << 20);
+    put_start(&input);
+    trace_init_h2(&t, WEIR_CODEC_SERVER, &options);
+    trace_feed(&t, weir_str_slice(&input), false);
+    t.codec->ops->conn_watermark(t.codec, true);
+    for (int i = 0; i < 100; i++) {
+        weir_str_clear(&input);
+        put_frame(&input, PING, 0, 0, WEIR_S("12345678"));
+        trace_feed(&t, weir_str_slice(&input), false);
+    }
+    assert_non_null(strstr(trace_text(&t), "F http2.outbound_control_flood"));
+    trace_fini(&t);
+    weir_str_fini(&input);
+}
+
+static void test_head_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n;
+        const char *field;
+        size_t value_len;
+        const char *want;
+    } rows[] = {
+        {96, "x", 1, ".;"},
+        {97, "x", 1, "x protocol error (http2.too_many_headers)"},
+        {97, "cookie", 1, "x protocol error (http2.too_many_headers)"},
+        {1, "x", 60000, ".;"},
+        {1, "x", 62000, "x protocol error (http2.headers_too_large)"},
+        {10, "cookie", 7000, "x protocol error (http2.headers_too_large)"},
+    };
+    for (size_t i = 0; i < WEIR_COUNTOF(rows); i++) {
+        struct weir_str input, block;
+        struct trace t;
+        weir_str_init(&input, 1u << 20);
+        weir_str_init(&block, 1u << 20);
+        put_fields(&block, GET);
+        for (size_t k = 0; k < rows[i].n; k++) {
+            weir_str_addc(&block, 0);
+            put_integer(&block, strlen(rows[i].field));
+            weir_str_adds(&block, rows[i].field);
+            put_integer(&block, rows[i].value_len);
+            for (size_t j = 0; j < rows[i].value_len; j++) {
+                weir_str_addc(&block, 'v');
+            }
+        }
+        put_start(&input);
+        struct weir_slice rest = weir_str_slice(&block);
+        uint8_t type = HEADERS;
+        while (rest.len > 0) {
+            struct weir_slice part = weir_slice_first(rest, 16000);
+            rest = weir_slice_from(rest, 16000);
+            put_frame(&input, type, (uint8_t)((type == HEADERS ? END_STREAM : 0) | (rest.len == 0 ? END_HEADERS : 0)), 1, part);
+            type = CONTINUATION;
+        }
+        put_headers(&input, 3, EHS, GET); /* the compression state has survived */
+        trace_init_h2(&t, WEIR_CODEC_SERVER, NULL);
+        trace_feed(&t, weir_str_slice(&input), false);
+        const char *got = trace_text(&t);
+        if (!strstr(got, rows[i].want)) {
+            print_error("%zu: %.300s\n", i, got);
+        }
+        assert_non_null(strstr(got, rows[i].want));
+        assert_non_null(strstr(got, ">GET / a{:scheme: http}.;"));
+        trace_fini(&t);
+        weir_str_fini(&input);
+        weir_str_fini(&block);
+    }
+}
+
+/* --- Both roles against each other. --- */
+
+struct pair {
+    struct trace client, server;
+    size_t step; /* bytes a packet */
+};
+
+/* Carries packets to and fro until nothing moves. */
+static void exchange(struct pair *p)
+{
+    size_t client_at = 0, server_at = 0;
+    for (;;) {
+        trace_turn(&p->client);
+        trace_turn(&p->server);
+        struct weir_slice up = weir_slice_from(weir_str_slice(&p->client.wrote), client_at);
+        struct weir_slice down = weir_slice_from(weir_str_slice(&p->server.wrote), server_at);
+        if (up.len == 0 && down.len == 0) {
+            break;
+        }
+        static char up_packet[16384], down_packet[16384]; /* copies: feeding may move what was written */
+        size_t n_up = WEIR_MIN(WEIR_MIN(up.len, p->step), sizeof(up_packet));
+        size_t n_down = WEIR_MIN(WEIR_MIN(down.len, p->step), sizeof(down_packet));
+        memcpy(up_packet, up.len ? up.ptr : "", n_up);
+        memcpy(down_packet, down.len ? down.ptr : "", n_down);
+        client_at += n_up;
+        server_at += n_down;
+        trace_feed(&p->server, weir_slice(up_packet, n_up), false);
+        trace_feed(&p->client, weir_slice(down_packet, n_down), false);
+    }
+    weir_str_clear(&p->client.wrote);
+    weir_str_clear(&p->server.wrote);
+}
+
+static void pair_init(struct pair *p, const struct weir_h2_options *options, enum trace_reply reply, size_t step)
+{
+    trace_init_h2(&p->client, WEIR_CODEC_CLIENT, options);
+    trace_init_h2(&p->server, WEIR_CODEC_SERVER, options);
+    p->client.reply = TRACE_REPLY_NEVER;
+    p->server.reply = reply;
+    p->step = step;
+    exchange(p);
+}
+
+static void pair_fini(struct pair *p)
+{
+    trace_fini(&p->client);
+    trace_fini(&p->server);
+}
+
+static void send_bytes(struct trace *t, struct weir_codec_stream *cs, size_t len, bool end)
+{
+    struct weir_buf data;
+    weir_buf_init(&data, &t->loop.bufs);
+    while (len > 0) {
+        static const char text[] = "0123456789abcdef";
+        size_t n = WEIR_MIN(len, sizeof(text) - 1);
+        weir_buf_add(&data, weir_slice(text, n));
+        len -= n;
+    }
+    t->codec->ops->send_data(cs, &data, end);
+}
+
+static const size_t steps[] = {1, 13, 1000, 16384};
+
+static void test_get(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WEIR_COUNTOF(steps); i++) {
+        struct pair p;
+        pair_init(&p, NULL, TRACE_REPLY_AT_END, steps[i]);
+        trace_request(&p.client, "GET", true);
+        trace_request(&p.client, "DELETE", true);
+        exchange(&p);
+        assert_string_equal(trace_text(&p.server), ">GET /p up{:scheme: http}.;>DELETE /p up{:scheme: http}.;");
+        assert_string_equal(trace_text(&p.client), "<200{}.;<200{}.;");
+        assert_int_equal(p.client.codec->ops->active(p.client.codec), 0);
+        assert_int_equal(p.server.codec->ops->active(p.server.codec), 0);
+        pair_fini(&p);
+    }
+}
+
+static void test_echo_with_trailers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WEIR_COUNTOF(steps); i++) {
+        struct pair p;
+        struct weir_headers trailers;
+        pair_init(&p, NULL, TRACE_REPLY_ECHO, steps[i]);
+        trace_request(&p.client, "POST", false);
+        exchange(&p);
+        trace_send(&p.client, "hello ", false);
+        exchange(&p);
+        trace_send(&p.client, "you", false);
+        weir_headers_init(&trailers, &p.client.arena);
+        weir_headers_add_name(&trailers, WEIR_S("grpc-status"), WEIR_S("0"));
+        weir_headers_add_name(&trailers, WEIR_S("connection"), WEIR_S("x"));
+        p.client.codec->ops->send_trailers(p.client.cs, &trailers);
+        exchange(&p);
+        assert_string_equal(trace_text(&p.server), ">POST /p up{:scheme: http}\"hello you\"T{grpc-status: 0}.;");
+        assert_string_equal(trace_text(&p.client), "<200{}\"hello you\"T{grpc-status: 0}.;");
+        pair_fini(&p);
+    }
+}
+
+/* More than all windows hold, through small ones, both ways at once. */
+static void test_flow_control(void **state)
+{
+    (void)state;
+    struct weir_h2_options options = weir_h2_options_default;
+    struct pair p;
+    options.initial_stream_window = 65535;
+    options.initial_connection_window = 65535;
+    pair_init(&p, &options, TRACE_REPLY_ECHO, 16384);
+    trace_request(&p.client, "POST", false);
+    exchange(&p);
+    for (int i = 0; i < 30; i++) {
+        send_bytes(&p.client, p.client.cs, 10000, i == 29);
+        exchange(&p);
+    }
+    assert_int_equal(p.server.by_stream[0].s.len, strlen(">POST /p up{:scheme: http}\"\".;") + 300000);
+    assert_int_equal(p.client.by_stream[0].s.len, strlen("<200{}\"\".;") + 300000);
+    pair_fini(&p);
+}
+
+/* Who does not read gives no window back: the sender stops at it and hears of his mark. */
+static void test_back_pressure(void **state)
+{
+    (void)state;
+    struct weir_h2_options options = weir_h2_options_default;
+    struct pair p;
+    options.initial_stream_window = 65535;
+    options.send_buffer_bytes = 50000;
+    pair_init(&p, &options, TRACE_REPLY_NEVER, 16384);
+    trace_request(&p.client, "POST", false);
+    exchange(&p);
+    p.server.codec->ops->read_disable(p.server.cs, true);
+    send_bytes(&p.client, p.client.cs, 200000, false);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.server), ">POST /p up{:scheme: http}");
+    assert_string_equal(trace_text(&p.client), "^");
+    p.server.codec->ops->read_disable(p.server.cs, false);
+    exchange(&p);
+    assert_int_equal(p.server.by_stream[0].s.len, strlen(">POST /p up{:scheme: http}\"") + 200000);
+    assert_string_equal(trace_text(&p.client), "^v");
+    pair_fini(&p);
+}
+
+static void test_end_held_by_back_pressure(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_init(&p, NULL, TRACE_REPLY_AT_HEAD, 16384);
+    trace_request(&p.client, "GET", true);
+    p.client.codec->ops->read_disable(p.client.cs, true);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.client), "<200{content-length: 5}");
+    assert_int_equal(p.client.codec->ops->active(p.client.codec), 1);
+    p.client.codec->ops->read_disable(p.client.cs, false);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.client), "<200{content-length: 5}\"early\".;");
+    pair_fini(&p);
+}
+
+static void test_early_response(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_init(&p, NULL, TRACE_REPLY_AT_HEAD, 16384);
+    trace_request(&p.client, "POST", false);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.server), ">POST /p up{:scheme: http};");
+    assert_string_equal(trace_text(&p.client), "<200{content-length: 5}\"early\".;");
+    pair_fini(&p);
+}
+
+static void test_resets(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_init(&p, NULL, TRACE_REPLY_NEVER, 16384); /* the client */
+    trace_request(&p.client, "POST", false);
+    exchange(&p);
+    p.client.codec->ops->reset(p.client.cs, WEIR_RESET_LOCAL_RESET);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.server), ">POST /p up{:scheme: http}x remote reset (http2.remote_reset)");
+    assert_string_equal(trace_text(&p.client), ";");
+    trace_request(&p.client, "GET", true); /* the server, and not this connection's other streams */
+    exchange(&p);
+    p.server.codec->ops->reset(p.server.cs, WEIR_RESET_LOCAL_REFUSED);
+    p.server.reply = TRACE_REPLY_AT_END;
+    trace_request(&p.client, "GET", true);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.client), ";x remote refused stream reset (http2.remote_reset)<200{}.;");
+    pair_fini(&p);
+    pair_init(&p, NULL, TRACE_REPLY_NEVER, 16384); /* from inside an event, with the answer begun */
+    p.server.reset_at_data = true;
+    p.server.reply = TRACE_REPLY_ECHO;
+    trace_request(&p.client, "POST", false);
+    trace_send(&p.client, "abc", true);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.server), ">POST /p up{:scheme: http}\"abc\";");
+    assert_non_null(strstr(trace_text(&p.client), "x remote reset"));
+    pair_fini(&p);
+    pair_init(&p, NULL, TRACE_REPLY_NEVER, 16384); /* before anything was sent */
+    trace_open(&p.client);
+    p.client.codec->ops->reset(p.client.cs, WEIR_RESET_LOCAL_RESET);
+    exchange(&p);
+    assert_int_equal(p.client.codec->ops->active(p.client.codec), 0);
+    pair_fini(&p);
+}
+
+static void test_drain(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_init(&p, NULL, TRACE_REPLY_NEVER, 16384);
+    trace_request(&p.client, "GET", true);
+    exchange(&p);
+    p.server.codec->ops->drain(p.server.codec);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.client), "G");
+    assert_string_equal(trace_text(&p.server), ">GET /p up{:scheme: http}.G");
+    assert_int_equal(p.client.codec->ops->capacity(p.client.codec), 0);
+    struct weir_headers h; /* what runs is answered */
+    weir_headers_init(&h, &p.server.arena);
+    weir_headers_set_status(&h, 200);
+    p.server.codec->ops->send_headers(p.server.cs, &h, true);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.client), "<200{}.;G");
+    assert_int_equal(p.server.codec->ops->active(p.server.codec), 0);
+    pair_fini(&p);
+}
+
+static void test_informational(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct weir_headers h;
+    pair_init(&p, NULL, TRACE_REPLY_NEVER, 16384);
+    trace_request(&p.client, "GET", true);
+    exchange(&p);
+    weir_headers_init(&h, &p.server.arena);
+    weir_headers_set_status(&h, 103);
+    weir_headers_add_name(&h, WEIR_S("link"), WEIR_S("x"));
+    p.server.codec->ops->send_informational(p.server.cs, &h);
+    weir_headers_set_status(&h, 204);
+    p.server.codec->ops->send_headers(p.server.cs, &h, true);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.client), "i103{link: x}<204{link: x}.;");
+    pair_fini(&p);
+}
+
+/* Whatever is in a map, nothing leaves that RFC 9113 forbids. */
+static void test_output_is_clean(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct weir_headers h;
+    pair_init(&p, NULL, TRACE_REPLY_AT_END, 16384);
+    weir_headers_init(&h, &p.client.arena);
+    static const char *const fields[][2] = {
+        {":method", "GET"}, {"host", "h"}, {"connection", "x"}, {"keep-alive", "1"}, {"proxy-connection", "x"},
+        {"transfer-encoding", "chunked"}, {"upgrade", "x"}, {"te", "gzip"}, {":status", "200"}, {"a", "b\r\nc: d"},
+        {"bad name", "x"}, {"good", "yes"},
+    };
+    for (size_t i = 0; i < WEIR_COUNTOF(fields); i++) {
+        weir_headers_add_name(&h, weir_slice_str(fields[i][0]), weir_slice_str(fields[i][1]));
+    }
+    trace_open(&p.client);
+    p.client.codec->ops->send_headers(p.client.cs, &h, true);
+    exchange(&p);
+    assert_string_equal(trace_text(&p.server), ">GET / h{:scheme: http; good: yes}.;");
+    assert_string_equal(trace_text(&p.client), "<200{}.;");
+    pair_fini(&p);
+}
+
+static void test_concurrency_limit(void **state)
+{
+    (void)state;
+    struct weir_h2_options options = weir_h2_options_default;
+    struct pair p;
+    options.max_concurrent_streams = 2;
+    pair_init(&p, &options, TRACE_REPLY_NEVER, 16384);
+    assert_int_equal(p.client.codec->ops->capacity(p.client.codec), 2);
+    trace_request(&p.client, "GET", true);
+    trace_request(&p.client, "GET", true);
+    assert_int_equal(p.client.codec->ops->capacity(p.client.codec), 0);
+    trace_open(&p.client);
+    assert_null(p.client.cs);
+    pair_fini(&p);
+}
+
+static void test_connection_gone(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_init(&p, NULL, TRACE_REPLY_NEVER, 16384);
+    trace_request(&p.client, "POST", false);
+    exchange(&p);
+    p.client.codec->ops->conn_gone(p.client.codec, WEIR_RESET_REMOTE_CONN_FAILURE);
+    trace_turn(&p.client);
+    assert_string_equal(trace_text(&p.client), "x remote connection failure (connection_gone)");
+    trace_feed(&p.server, WEIR_S(""), true);
+    assert_string_equal(trace_text(&p.server), ">POST /p up{:scheme: http}x connection termination (http2.eof)G");
+    pair_fini(&p);
+}
+
+static void test_preface(void **state)
+{
+    (void)state;
+    static const struct {
+        struct weir_slice bytes;
+        enum weir_preface want;
+    } rows[] = {
+        {WEIR_S_INIT(""), WEIR_PREFACE_MORE},
+        {WEIR_S_INIT("P"), WEIR_PREFACE_MORE},
+        {WEIR_S_INIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r"), WEIR_PREFACE_MORE},
+        {WEIR_S_INIT(PREFACE), WEIR_PREFACE_H2},
+        {WEIR_S_INIT(PREFACE "x"), WEIR_PREFACE_H2},
+        {WEIR_S_INIT("POST"), WEIR_PREFACE_OTHER},
+        {WEIR_S_INIT("PRI * HTTP/1.1\r\n"), WEIR_PREFACE_OTHER},
+        {WEIR_S_INIT("\x16\x03"), WEIR_PREFACE_OTHER},
+    };
+    struct weir_buf_pool pool;
+    weir_buf_pool_init(&pool, 4);
+    for (size_t i = 0; i < WEIR_COUNTOF(rows); i++) {
+        struct weir_buf in;
+        weir_buf_init(&in, &pool);
+        weir_buf_add(&in, rows[i].bytes);
+        assert_int_equal(weir_h2_preface_check(&in), rows[i].want);
+        weir_buf_clear(&in);
+    }
+    weir_buf_pool_fini(&pool);
+    struct trace t;
+    trace_init_h2(&t, WEIR_CODEC_SERVER, NULL);
+    trace_feed(&t, WEIR_S("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), false);
+    assert_string_equal(trace_text(&t), "F http2.bad_preface");
+    trace_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw_cases),
+        cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_unread_answers_are_bounded),
+        cmocka_unit_test(test_head_limits),
+        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_echo_with_trailers),
+        cmocka_unit_test(test_flow_control),
+        cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_end_held_by_back_pressure),
+        cmocka_unit_test(test_early_response),
+        cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_informational),
+        cmocka_unit_test(test_output_is_clean),
+        cmocka_unit_test(test_concurrency_limit),
+        cmocka_unit_test(test_connection_gone),
+        cmocka_unit_test(test_preface),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
