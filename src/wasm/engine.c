@@ -135,7 +135,7 @@ struct weir_wasm_engine *weir_wasm_engine_new(const struct weir_wasm_engine_opts
         weir_free(engine);
         return NULL;
     }
-    (void)snprintf(engine->settings, sizeof engine->settings, "wasmtime-%s-%s-%s-1", WASMTIME_VERSION,
+    (void)snprintf(engine->settings, sizeof engine->settings, "wasmtime-%s-%s-%s-2", WASMTIME_VERSION,
                    explicit_traps(opts) ? "explicit-traps" : "signal-traps", opts->quick_compile ? "winch" : "cranelift");
     engine->linker = wasmtime_linker_new(engine->engine);
     if (weir_hostcalls_define(engine->linker, err) != WEIR_OK || !ticker_start(engine, err)) {

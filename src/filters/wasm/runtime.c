@@ -1,6 +1,8 @@
 /* What all threads share: the engine, shared data, and the plugins by key. */
 #include "filters/wasm/runtime.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "filters/wasm/plugin.h"
 
@@ -22,6 +24,8 @@ struct weir_wasm_runtime *weir_wasm_runtime_new(const struct weir_wasm_runtime_o
         runtime->cache_dir = weir_xstrndup(opts->cache_dir, strlen(opts->cache_dir));
     runtime->stats = stats;
     runtime->shared = weir_wasm_shared_new();
+    /* Backtraces with source lines where a module has DWARF: the C API has no setting for it. Before other threads start. */
+    (void)setenv("WASMTIME_BACKTRACE_DETAILS", "1", 0);
     pthread_mutex_init(&runtime->mutex, NULL);
     weir_list_init(&runtime->specs);
     weir_list_init(&runtime->plugins);
