@@ -82,7 +82,8 @@ void weir_config_warn_untyped(struct weir_config *conf, const ProtobufCMessage *
 
 /** Reports an extension that weir does not have. `kind` is what it would be ("HTTP filter"), `owner` the
  *  message whose `typed_config` is `any` and whose `name` is `name`. Says whether Envoy knows it, and a near
- *  name otherwise. False, and nothing reported, when its type is unknown: that was reported when it was read. */
+ *  name otherwise. False, and nothing reported, when its type is unknown: that was reported when it was read.
+ *  */
 bool weir_config_refuse_extension(struct weir_config *conf, const ProtobufCMessage *owner, const char *kind,
                                   struct weir_any any, const char *name);
 

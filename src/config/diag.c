@@ -57,6 +57,11 @@ static struct weir_slice format_text(struct weir_arena *arena, const char *fmt, 
     return text;
 }
 
+bool weir_diag_is_full(const struct weir_diag *diag, enum weir_severity severity)
+{
+    return diag->n_kept[severity] >= WEIR_CONFIG_DIAGS_MAX;
+}
+
 void weir_diag_vreport(struct weir_diag *diag, enum weir_severity severity, struct weir_pos pos,
                        struct weir_slice path, const char *fmt, va_list args)
 {
@@ -65,9 +70,10 @@ void weir_diag_vreport(struct weir_diag *diag, enum weir_severity severity, stru
     } else {
         diag->n_warnings++;
     }
-    diag->last_dropped = diag->n_entries >= WEIR_CONFIG_DIAGS_MAX;
+    diag->last_dropped = weir_diag_is_full(diag, severity);
     if (diag->last_dropped)
         return;
+    diag->n_kept[severity]++;
     if (diag->n_entries == diag->cap_entries) {
         diag->cap_entries = diag->cap_entries ? diag->cap_entries * 2 : 16;
         diag->entries = weir_xrealloc(diag->entries, diag->cap_entries * sizeof(*diag->entries));

@@ -41,6 +41,7 @@ struct weir_diag {
     struct weir_diag_source *sources;
     size_t n_sources;
     size_t n_errors, n_warnings; // all that were reported, kept or not
+    size_t n_kept[2];            // by severity
     bool last_dropped;           // the latest report was not kept (WEIR_CONFIG_DIAGS_MAX)
 };
 
@@ -58,6 +59,8 @@ void weir_diag_report(struct weir_diag *diag, enum weir_severity severity, struc
 WEIR_PRINTF(5, 0)
 void weir_diag_vreport(struct weir_diag *diag, enum weir_severity severity, struct weir_pos pos,
                        struct weir_slice path, const char *fmt, va_list args);
+/** Would a report of this severity be counted only? Then there is no use in making a long one. */
+bool weir_diag_is_full(const struct weir_diag *diag, enum weir_severity severity);
 /** Adds to the latest report what to write instead: `did you mean "x"?`, `write "5s"`. */
 WEIR_PRINTF(2, 3) void weir_diag_hint(struct weir_diag *diag, const char *fmt, ...);
 

@@ -225,6 +225,8 @@ void weir_hint_unknown_field(struct weir_reader *reader, const ProtobufCMessage 
         weir_index_report(reader->conf, WEIR_SEVERITY_ERROR, pair->key_pos, msg, NULL, -1,
                           "unknown field \"%.*s\" in %s", WEIR_SARG(pair->key), type->short_name);
     }
+    if (diag->last_dropped)
+        return;
     const char *hint = find_hint(removed_fields, WEIR_COUNTOF(removed_fields), type->short_name, pair->key);
     bool is_config = weir_slice_eq(pair->key, WEIR_S("config"));
     if (hint && (!is_config || weir_schema_field(type, WEIR_S("typed_config")))) {
@@ -450,7 +452,8 @@ const char *weir_hint_type_of_extension(struct weir_slice name)
     return NULL;
 }
 
-/* The table has the names that need it; by far the most are "envoy.X.Y", of a type "envoy.extensions.X.Y.v3.Z". */
+/* The table has the names that need it; by far the most are "envoy.X.Y", of a type
+ * "envoy.extensions.X.Y.v3.Z". */
 bool weir_hint_is_extension(struct weir_slice name)
 {
     char prefix[NAME_MAX_LEN + 32];

@@ -152,18 +152,13 @@ static void add_path(struct weir_str *out, const struct weir_config *conf, const
         weir_str_adds(out, ".value");
 }
 
-static struct weir_slice path_of(struct weir_config *conf, const void *msg,
-                                 const ProtobufCFieldDescriptor *field, int index)
+static void add_place(struct weir_str *out, const struct weir_config *conf, const void *msg,
+                      const ProtobufCFieldDescriptor *field, int index)
 {
-    struct weir_str str;
-    weir_str_init(&str, PATH_MAX_LEN);
-    if (msg) {
-        add_path(&str, conf, msg);
-        add_field(&str, msg, field, index);
-    }
-    struct weir_slice path = str.len ? weir_arena_dup(&conf->arena, weir_str_slice(&str)) : WEIR_S("");
-    weir_str_fini(&str);
-    return path;
+    if (!msg)
+        return;
+    add_path(out, conf, msg);
+    add_field(out, msg, field, index);
 }
 
 static const ProtobufCFieldDescriptor *field_named(const void *msg, const char *name)
@@ -176,7 +171,12 @@ static const ProtobufCFieldDescriptor *field_named(const void *msg, const char *
 
 struct weir_slice weir_config_path(struct weir_config *conf, const void *msg, const char *field, int index)
 {
-    return path_of(conf, msg, field_named(msg, field), index);
+    struct weir_str str;
+    weir_str_init(&str, PATH_MAX_LEN);
+    add_place(&str, conf, msg, field_named(msg, field), index);
+    struct weir_slice path = str.len ? weir_arena_dup(&conf->arena, weir_str_slice(&str)) : WEIR_S("");
+    weir_str_fini(&str);
+    return path;
 }
 
 /* ---- positions ---- */
@@ -259,7 +259,12 @@ void weir_index_vreport(struct weir_config *conf, enum weir_severity severity, s
                         const void *msg, const ProtobufCFieldDescriptor *field, int index, const char *fmt,
                         va_list args)
 {
-    weir_diag_vreport(conf->diag, severity, pos, path_of(conf, msg, field, index), fmt, args);
+    struct weir_str path;
+    weir_str_init(&path, PATH_MAX_LEN);
+    if (!weir_diag_is_full(conf->diag, severity))
+        add_place(&path, conf, msg, field, index);
+    weir_diag_vreport(conf->diag, severity, pos, weir_str_slice(&path), fmt, args);
+    weir_str_fini(&path);
 }
 
 void weir_index_report(struct weir_config *conf, enum weir_severity severity, struct weir_pos pos,

@@ -13,7 +13,8 @@
 #define WEIR_CONFIG_ALIASED_MAX (1u << 20)
 /* Keys that an object with merge keys may have: they are compared one by one. */
 #define WEIR_CONFIG_MERGED_MAX 4096
-/* Diagnostics kept; the rest is only counted. A file of another format would give one a line. */
+/* Errors kept, and warnings kept; the rest is only counted. A file of another format would give one a line.
+ * */
 #define WEIR_CONFIG_DIAGS_MAX 1000
 /* Diagnostics printed unless asked for all. */
 #define WEIR_CONFIG_DIAGS_SHOWN 20

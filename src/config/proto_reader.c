@@ -332,7 +332,8 @@ static void read_item(struct weir_reader *reader, ProtobufCMessage *msg,
     }
 }
 
-/* What null is as an element of a list: no element at all among scalars, an empty one among messages. As in Envoy. */
+/* What null is as an element of a list: no element at all among scalars, an empty one among messages. As in
+ * Envoy. */
 static const struct weir_node *null_item(struct weir_reader *reader, const ProtobufCFieldDescriptor *field,
                                          const struct weir_node *item)
 {

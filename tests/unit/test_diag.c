@@ -142,8 +142,10 @@ static void test_kept_are_limited_counted_are_all(void **state)
     }
     assert_int_equal(diag->n_entries, WEIR_CONFIG_DIAGS_MAX);
     assert_int_equal(diag->n_errors, WEIR_CONFIG_DIAGS_MAX + 10);
+    weir_diag_report(diag, WEIR_SEVERITY_WARNING, (struct weir_pos){0}, WEIR_S(""), "w");
+    assert_false(diag->last_dropped); // errors do not crowd warnings out, nor the other way round
     assert_prints(diag, (struct weir_diag_style){.format = WEIR_DIAG_TEXT, .max = 1},
-                  "f:1:1: a.b: e (h)\n... and 1009 errors more\n1010 errors\n");
+                  "f:1:1: a.b: e (h)\n... and 1009 errors, 1 warning more\n1010 errors, 1 warning\n");
 }
 
 int main(void)
