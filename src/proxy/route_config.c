@@ -12,6 +12,7 @@
 #include "proxy/filter.h"
 #include "proxy/header_mutation.h"
 #include "proxy/per_filter.h"
+#include "proxy/retry.h"
 #include "proxy/route_fields.h"
 
 typedef Envoy__Config__Route__V3__RouteConfiguration RouteConfiguration;
@@ -251,7 +252,7 @@ static void read_rewrites(struct build *b, const RouteAction *from, struct weir_
     }
 }
 
-static void read_forwarding(struct build *b, const RouteAction *from, struct weir_route *route)
+static void read_forwarding(struct build *b, const RouteAction *from, const VirtualHost *in, struct weir_route *route)
 {
     static const uint32_t not_found[] = {
         [ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_NOT_FOUND_RESPONSE_CODE__SERVICE_UNAVAILABLE] = 503,
@@ -266,6 +267,11 @@ static void read_forwarding(struct build *b, const RouteAction *from, struct wei
     route->timeout_ms = weir_duration_ms(from->timeout, ROUTE_TIMEOUT_MS);
     route->idle_timeout_ms = weir_duration_ms(from->idle_timeout, UINT64_MAX);
     if (from->max_stream_duration) route->max_stream_duration_ms = weir_duration_ms(from->max_stream_duration->max_stream_duration, 0);
+    const Envoy__Config__Route__V3__RetryPolicy *retry = from->retry_policy ? from->retry_policy : in->retry_policy;
+    if (retry) {
+        route->retry = weir_retry_policy_new(b->ctx, retry);
+        if (!route->retry) b->failed = true;
+    }
     route->priority = from->priority == ENVOY__CONFIG__CORE__V3__ROUTING_PRIORITY__HIGH ? WEIR_PRIORITY_HIGH : WEIR_PRIORITY_DEFAULT;
 }
 
@@ -331,7 +337,7 @@ static struct weir_route *read_route(struct build *b, const Route *from, const V
     else b->failed = true; /* the schema's rule has said so */
     switch (from->action_case) {
     case ENVOY__CONFIG__ROUTE__V3__ROUTE__ACTION_ROUTE:
-        read_forwarding(b, from->route, route);
+        read_forwarding(b, from->route, in, route);
         break;
     case ENVOY__CONFIG__ROUTE__V3__ROUTE__ACTION_REDIRECT:
         read_redirect(b, from->redirect, route);

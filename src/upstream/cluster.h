@@ -153,6 +153,8 @@ void weir_cluster_worker_hold(struct weir_cluster_worker *cw);
 void weir_cluster_worker_release(struct weir_cluster_worker *cw);
 /** Counts a response code: upstream_rq_<code>, upstream_rq_<class>, completed, and the internal. or external. subtree. */
 void weir_cluster_worker_count_code(struct weir_cluster_worker *cw, uint32_t code, bool internal);
+/** Counts an answer that is not passed on because of a retry: retry.upstream_rq_<code> and _<class>. */
+void weir_cluster_worker_count_retry(struct weir_cluster_worker *cw, uint32_t code);
 /** Records how long a request took. */
 void weir_cluster_worker_count_time(struct weir_cluster_worker *cw, uint64_t ms, bool internal);
 static inline void weir_cluster_count(struct weir_stats_worker *sw, const struct weir_cluster *cluster,

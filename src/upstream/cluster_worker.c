@@ -7,7 +7,7 @@
 /* One class of response codes (2xx …), registered code by code when it first comes. */
 struct weir_code_stats {
     struct {
-        weir_stat all, internal, external;
+        weir_stat all, internal, external, retry;
     } code[100], whole;
 };
 
@@ -155,11 +155,27 @@ static void count_lazily(struct weir_cluster_worker *cw, weir_stat *stat, const 
     weir_stat_inc(cw->sw, *stat);
 }
 
+/* The counters of a code's class; NULL for what is no code. */
+static struct weir_code_stats *class_of(struct weir_cluster_worker *cw, uint32_t code)
+{
+    if (code < 100 || code > 599) return NULL;
+    struct weir_code_stats **class = &cw->codes[code / 100];
+    if (WEIR_UNLIKELY(!*class)) *class = WEIR_NEW(struct weir_code_stats);
+    return *class;
+}
+
+void weir_cluster_worker_count_retry(struct weir_cluster_worker *cw, uint32_t code)
+{
+    struct weir_code_stats *class = class_of(cw, code);
+    if (!class) return;
+    count_lazily(cw, &class->code[code % 100].retry, "retry.", code, false);
+    count_lazily(cw, &class->whole.retry, "retry.", code, true);
+}
+
 void weir_cluster_worker_count_code(struct weir_cluster_worker *cw, uint32_t code, bool internal)
 {
-    if (code < 100 || code > 599) return;
-    struct weir_code_stats *class = cw->codes[code / 100];
-    if (WEIR_UNLIKELY(!class)) class = cw->codes[code / 100] = WEIR_NEW(struct weir_code_stats);
+    struct weir_code_stats *class = class_of(cw, code);
+    if (!class) return;
     const char *tree = internal ? "internal." : "external.";
     uint32_t i = code % 100;
     count_lazily(cw, &class->code[i].all, "", code, false);

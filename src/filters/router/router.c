@@ -1,6 +1,8 @@
 /* The router at work: route -> cluster -> host -> one upstream attempt, its response into the chain, its failures into replies.
  * Not here: what an attempt does (proxy/up_request.c), which connection it gets (upstream/pool.c).
  *
+ * A retry needs the whole request: its body is kept (by reference, not copied) up to the buffer limit until the answer is taken.
+ *
  * A connection that had been idle in the pool may turn out to be dead when the request is sent on it; if not a byte of an answer
  * has come and the request may be repeated, it is sent once more on a fresh connection, whatever the retry policy says (Envoy
  * answers 503 instead; docs/ENVOY_DIFFERENCES.md).
@@ -9,9 +11,23 @@
 
 #include "base/log.h"
 #include "http/headers_hop.h"
+#include "proxy/retry.h"
 #include "proxy/stream.h"
 #include "proxy/up_request.h"
 #include "proxy/worker.h"
+
+#define TRIED_MAX 8
+
+/* What only requests with retries have. */
+struct retrying {
+    struct weir_retry retry;
+    struct weir_timer back_off;
+    struct weir_buf body;           /* of the request, for another attempt */
+    const struct weir_headers *trailers;
+    const struct weir_host *tried[TRIED_MAX];
+    uint32_t n_tried;
+    struct router *r;
+};
 
 struct router {
     struct weir_filter *f;
@@ -20,12 +36,14 @@ struct router {
     struct weir_up_request up;
     struct weir_timer timeout;      /* of the route: from the end of the request */
     struct weir_timer max_duration; /* of the upstream stream */
-    uint64_t timeout_ms;
+    struct weir_timer per_try;
+    uint64_t timeout_ms, per_try_ms;
+    struct retrying *again;         /* NULL = no retries (any more) */
     uint64_t complete_ns;           /* when the request was complete, 0 = it is not */
     bool active;                    /* an attempt runs or is about to */
     bool response_started;
     bool above;                     /* the request's sender was asked for less */
-    bool retried;                   /* the stale connection's second attempt */
+    bool stale_retried;             /* a stale connection has had its second attempt */
 };
 
 static struct weir_loop *loop_of(const struct router *r)
@@ -63,12 +81,29 @@ static void ask_less(struct router *r, bool above)
     weir_filter_request_backpressure(r->f, above);
 }
 
+/* There will be no other attempt: lets go of what it would have needed. */
+static void forget_retries(struct router *r)
+{
+    struct retrying *again = WEIR_TAKE(r->again);
+    if (!again) return;
+    weir_retry_release(&again->retry, weir_cluster_worker_stats(r->cw));
+    weir_timer_stop(loop_of(r), &again->back_off);
+    weir_buf_clear(&again->body);
+}
+
+static void stop_timers(struct router *r)
+{
+    weir_timer_stop(loop_of(r), &r->timeout);
+    weir_timer_stop(loop_of(r), &r->max_duration);
+    weir_timer_stop(loop_of(r), &r->per_try);
+}
+
 /* The attempt is over; nothing of it comes any more. */
 static void finish(struct router *r)
 {
     r->active = false;
-    weir_timer_stop(loop_of(r), &r->timeout);
-    weir_timer_stop(loop_of(r), &r->max_duration);
+    stop_timers(r);
+    forget_retries(r);
     if (weir_up_request_waits(&r->up)) count_cluster(r, WEIR_CLUSTER_STAT_upstream_rq_cancelled);
     if (r->up.cs) count_cluster(r, WEIR_CLUSTER_STAT_upstream_rq_tx_reset);
     weir_up_request_stop(&r->up);
@@ -136,8 +171,8 @@ static void fail(struct router *r, enum weir_reset reason, const char *transport
     count_code(r, status);
     s->info.up_failure = transport[0] ? weir_arena_dup(&s->arena, weir_slice_str(transport)) : WEIR_S_NONE;
     struct weir_slice details = reset_details(r, "upstream_reset_before_response_started", reason, transport);
-    struct weir_slice body = weir_arena_printf(&s->arena, "upstream connect error or disconnect/reset before headers. reset reason: %s",
-                                               weir_reset_text(reason));
+    struct weir_slice body = weir_arena_printf(&s->arena, "upstream connect error or disconnect/reset before headers. %sreset reason: %s",
+                                               s->info.attempts > 1 ? "retried and the latest " : "", weir_reset_text(reason));
     struct weir_headers extra;
     weir_headers_init(&extra, &s->arena);
     bool overloaded = reason == WEIR_RESET_OVERFLOW && !r->conf->suppress_envoy_headers;
@@ -158,10 +193,28 @@ static void no_host(struct router *r)
     reply(r, 503, WEIR_S("no healthy upstream"), WEIR_FLAG_NO_HEALTHY_UPSTREAM, WEIR_S("no_healthy_upstream"), NULL);
 }
 
+static bool was_tried(void *arg, const struct weir_host *host)
+{
+    const struct retrying *again = arg;
+    for (uint32_t i = 0; i < again->n_tried; i++)
+        if (again->tried[i] == host) return true;
+    return false;
+}
+
+static struct weir_host *pick(struct router *r)
+{
+    struct retrying *again = r->again;
+    if (!again || !again->retry.policy->skip_previous_hosts) return weir_cluster_pick(r->cw, NULL);
+    struct weir_lb_context ctx = {.skip_host = was_tried, .skip_arg = again, .max_skips = again->retry.policy->host_attempts};
+    struct weir_host *host = weir_cluster_pick(r->cw, &ctx);
+    if (host && again->n_tried < TRIED_MAX) again->tried[again->n_tried++] = host;
+    return host;
+}
+
 static void attempt(struct router *r, bool end_stream, bool fresh)
 {
     struct weir_stream *s = r->f->stream;
-    struct weir_host *host = weir_cluster_pick(r->cw, NULL);
+    struct weir_host *host = pick(r);
     if (!host) {
         no_host(r);
         return;
@@ -172,6 +225,81 @@ static void attempt(struct router *r, bool end_stream, bool fresh)
     enum weir_pool_verdict verdict = weir_up_request_start(&r->up, r->cw, host, s->route->priority, s->loop, &s->arena,
                                                            &s->request_headers, end_stream);
     if (verdict == WEIR_POOL_OVERFLOW) fail(r, WEIR_RESET_OVERFLOW, "");
+}
+
+/* The same bytes once more, without a copy. */
+static void share(struct weir_buf *to, const struct weir_buf *from)
+{
+    for (const struct weir_seg *seg = from->head; seg; seg = seg->next) {
+        if (seg->block) weir_buf_add_block(to, seg->block, weir_slice(seg->ptr, seg->len));
+        else weir_buf_add_static(to, weir_slice(seg->ptr, seg->len));
+    }
+}
+
+static void start_per_try(struct router *r)
+{
+    if (r->per_try_ms && r->active) weir_timer_set(loop_of(r), &r->per_try, r->per_try_ms);
+}
+
+static void on_back_off(struct weir_timer *timer)
+{
+    struct retrying *again = WEIR_CONTAINER_OF(timer, struct retrying, back_off);
+    struct router *r = again->r;
+    struct weir_stream *s = r->f->stream;
+    weir_up_request_end(&r->up);
+    bool has_body = again->body.len > 0;
+    attempt(r, !has_body && !again->trailers, false);
+    if (!r->active) return;
+    if (has_body) {
+        struct weir_buf body;
+        weir_buf_init(&body, &s->loop->bufs);
+        share(&body, &again->body);
+        weir_up_request_data(&r->up, &body, !again->trailers);
+    }
+    if (again->trailers) weir_up_request_trailers(&r->up, again->trailers);
+    start_per_try(r);
+}
+
+/* The attempt is given up for another one. */
+static void try_again(struct router *r)
+{
+    struct weir_stream *s = r->f->stream;
+    struct weir_headers *h = &s->request_headers;
+    if (r->up.cs) count_cluster(r, WEIR_CLUSTER_STAT_upstream_rq_tx_reset);
+    weir_timer_stop(s->loop, &r->per_try);
+    weir_timer_stop(s->loop, &r->max_duration);
+    weir_up_request_stop(&r->up); /* its host stays known until the next one is */
+    s->info.attempts++;
+    if (weir_headers_has(h, WEIR_H_X_ENVOY_ATTEMPT_COUNT)) weir_headers_set_u64(h, WEIR_H_X_ENVOY_ATTEMPT_COUNT, s->info.attempts);
+    weir_timer_set(s->loop, &r->again->back_off, weir_retry_backoff_ms(&r->again->retry, weir_loop_random(s->loop)));
+}
+
+/* Acts on a verdict; true if there will be another attempt. */
+static bool follow(struct router *r, enum weir_retry_verdict verdict)
+{
+    if (verdict == WEIR_RETRY_YES) {
+        try_again(r);
+        return true;
+    }
+    if (verdict == WEIR_RETRY_LIMIT) weir_info_flag(&r->f->stream->info, WEIR_FLAG_UPSTREAM_RETRY_LIMIT_EXCEEDED);
+    if (verdict == WEIR_RETRY_OVERFLOW) weir_info_flag(&r->f->stream->info, WEIR_FLAG_UPSTREAM_OVERFLOW);
+    return false;
+}
+
+static bool may_retry(const struct router *r)
+{
+    if (!r->again || r->response_started) return false;
+    if (!r->complete_ns) count(r, WEIR_ROUTER_STAT_rq_retry_skipped_request_not_complete);
+    return r->complete_ns != 0;
+}
+
+static bool retry_after_reset(struct router *r, enum weir_reset reason)
+{
+    if (!may_retry(r)) return false;
+    enum weir_priority priority = r->f->stream->route->priority;
+    if (!follow(r, weir_retry_on_reset(&r->again->retry, reason, r->up.headers_sent, r->cw, priority))) return false;
+    count_host(r, WEIR_HOST_STAT_rq_error);
+    return true;
 }
 
 static bool is_idempotent(const struct weir_headers *h)
@@ -188,7 +316,7 @@ static bool is_idempotent(const struct weir_headers *h)
 static bool is_stale(const struct router *r, enum weir_reset reason)
 {
     const struct weir_up_request *up = &r->up;
-    if (r->retried || reason != WEIR_RESET_CONN_TERMINATION || !up->reused || up->response_begun || up->body_given) return false;
+    if (r->stale_retried || reason != WEIR_RESET_CONN_TERMINATION || !up->reused || up->response_begun || up->body_given) return false;
     return up->unsent || is_idempotent(&r->f->stream->request_headers);
 }
 
@@ -199,13 +327,13 @@ static void on_failed(struct weir_up_request *up, enum weir_reset reason, const 
     if (reason == WEIR_RESET_REMOTE_RESET || reason == WEIR_RESET_REMOTE_REFUSED) count_cluster(r, WEIR_CLUSTER_STAT_upstream_rq_rx_reset);
     if (is_stale(r, reason)) {
         bool end_stream = up->end_seen;
-        r->retried = true;
+        r->stale_retried = true;
         count(r, WEIR_ROUTER_STAT_rq_stale_connection_retry);
         weir_up_request_end(up);
         attempt(r, end_stream, true);
         return;
     }
-    fail(r, reason, detail);
+    if (!retry_after_reset(r, reason)) fail(r, reason, detail);
 }
 
 /* ---- timeouts ---- */
@@ -241,6 +369,17 @@ static void on_max_duration(struct weir_timer *timer)
              WEIR_S("upstream_max_stream_duration_reached"));
 }
 
+/* One attempt takes too long; once an answer has begun it may go on up to the route's timeout. */
+static void on_per_try(struct weir_timer *timer)
+{
+    struct router *r = WEIR_CONTAINER_OF(timer, struct router, per_try);
+    if (r->response_started) return;
+    count_cluster(r, WEIR_CLUSTER_STAT_upstream_rq_per_try_timeout);
+    count_host(r, WEIR_HOST_STAT_rq_timeout);
+    if (retry_after_reset(r, WEIR_RESET_LOCAL_RESET)) return;
+    time_out(r, WEIR_FLAG_UPSTREAM_REQUEST_TIMEOUT, WEIR_S("upstream request timeout"), WEIR_S("upstream_per_try_timeout"));
+}
+
 /* The timeout of the route, or what the caller asked for (the connection manager has removed that from strangers' requests). */
 static uint64_t final_timeout(const struct router *r, struct weir_headers *h)
 {
@@ -257,6 +396,7 @@ static void on_request_complete(struct router *r)
 {
     r->complete_ns = weir_loop_now_ns(loop_of(r));
     if (r->timeout_ms && r->active) weir_timer_set(loop_of(r), &r->timeout, r->timeout_ms);
+    start_per_try(r);
 }
 
 /* ---- the request ---- */
@@ -268,6 +408,7 @@ static void init(struct weir_filter *f)
     r->conf = f->conf;
     weir_timer_init(&r->timeout, on_timeout);
     weir_timer_init(&r->max_duration, on_max_duration);
+    weir_timer_init(&r->per_try, on_per_try);
 }
 
 /* The reply of a redirect or direct response: its headers are those of the route alone. */
@@ -316,13 +457,34 @@ static bool find_cluster(struct router *r, const struct weir_route *route, struc
     return true;
 }
 
+static bool asks_for_retries(const struct weir_headers *h)
+{
+    return weir_headers_has(h, WEIR_H_X_ENVOY_RETRY_ON) || weir_headers_has(h, WEIR_H_X_ENVOY_RETRY_GRPC_ON) ||
+           weir_headers_has(h, WEIR_H_X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS);
+}
+
+static void prepare_retries(struct router *r, const struct weir_route *route, struct weir_headers *h)
+{
+    struct weir_stream *s = r->f->stream;
+    if (!route->retry && !asks_for_retries(h)) return;
+    struct retrying *again = WEIR_ARENA_NEW(&s->arena, struct retrying);
+    again->r = r;
+    weir_buf_init(&again->body, &s->loop->bufs);
+    weir_timer_init(&again->back_off, on_back_off);
+    if (weir_retry_init(&again->retry, route->retry, h)) r->again = again;
+    r->per_try_ms = again->retry.per_try_timeout_ms;
+    if (r->timeout_ms && r->per_try_ms >= r->timeout_ms) r->per_try_ms = 0;
+}
+
 static void prepare_request(struct router *r, const struct weir_route *route, struct weir_headers *h)
 {
     struct weir_stream *s = r->f->stream;
     bool envoy_headers = !r->conf->suppress_envoy_headers;
     r->timeout_ms = final_timeout(r, h);
     s->info.attempts = 1;
-    if (envoy_headers && r->timeout_ms) weir_headers_set_u64(h, WEIR_H_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, r->timeout_ms);
+    prepare_retries(r, route, h);
+    uint64_t expected = r->per_try_ms ? r->per_try_ms : r->timeout_ms;
+    if (envoy_headers && expected) weir_headers_set_u64(h, WEIR_H_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, expected);
     if (route->vhost && route->vhost->include_attempt_count_request) weir_headers_set_u64(h, WEIR_H_X_ENVOY_ATTEMPT_COUNT, 1);
     weir_route_finalize_request(route, s->target, s, envoy_headers);
 }
@@ -344,11 +506,20 @@ static enum weir_headers_verdict request_headers(struct weir_filter *f, struct w
     return WEIR_HEADERS_CONTINUE;
 }
 
+/* Keeps a body for another attempt, as far as the buffer limit lets. */
+static void keep_body(struct router *r, const struct weir_buf *data)
+{
+    uint32_t limit = r->f->stream->request.buffer_limit;
+    if (limit && r->again->body.len + data->len > limit) forget_retries(r);
+    else share(&r->again->body, data);
+}
+
 static enum weir_data_verdict request_data(struct weir_filter *f, struct weir_buf *data, bool end_stream)
 {
     struct router *r = f->state;
     if (!r->active) return WEIR_DATA_CONTINUE;
     f->stream->info.last_up_tx_ns = weir_loop_now_ns(loop_of(r));
+    if (r->again) keep_body(r, data);
     weir_up_request_data(&r->up, data, end_stream);
     uint32_t limit = f->stream->request.buffer_limit;
     if (limit && r->up.held.len > limit) ask_less(r, true);
@@ -360,6 +531,7 @@ static enum weir_trailers_verdict request_trailers(struct weir_filter *f, struct
 {
     struct router *r = f->state;
     if (!r->active) return WEIR_TRAILERS_CONTINUE;
+    if (r->again) r->again->trailers = trailers;
     weir_up_request_trailers(&r->up, trailers);
     on_request_complete(r);
     return WEIR_TRAILERS_CONTINUE;
@@ -396,8 +568,7 @@ static void complete(struct router *r)
     s->info.last_up_rx_ns = now;
     if (r->conf->dynamic_stats) weir_cluster_worker_count_time(r->cw, (now - from) / 1000000, s->info.internal);
     r->active = false;
-    weir_timer_stop(s->loop, &r->timeout);
-    weir_timer_stop(s->loop, &r->max_duration);
+    stop_timers(r);
     weir_up_request_stop(&r->up);
 }
 
@@ -421,10 +592,23 @@ static void prepare_response(struct router *r, struct weir_headers *h, uint32_t 
     weir_route_finalize_response(s->route, s->target, s, h);
 }
 
+static bool retry_after_headers(struct router *r, const struct weir_headers *h)
+{
+    if (!may_retry(r)) return false;
+    enum weir_priority priority = r->f->stream->route->priority;
+    if (!follow(r, weir_retry_on_headers(&r->again->retry, h, r->cw, priority))) return false;
+    if (r->conf->dynamic_stats) weir_cluster_worker_count_retry(r->cw, weir_headers_status(h));
+    return true;
+}
+
 static void on_headers(struct weir_up_request *up, struct weir_headers *h, bool end_stream)
 {
     struct router *r = WEIR_CONTAINER_OF(up, struct router, up);
     if (!r->active) return;
+    if (r->again) {
+        if (retry_after_headers(r, h)) return;
+        forget_retries(r);
+    }
     r->response_started = true;
     prepare_response(r, h, weir_headers_status(h));
     if (end_stream) complete(r);
