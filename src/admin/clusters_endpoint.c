@@ -200,6 +200,7 @@ static void clusters(struct weir_admin_call *call)
         return;
     if (json)
         weir_str_adds(call->body, "{\"cluster_statuses\":[");
+    size_t before = call->body->len;
     for (uint32_t i = 0; all && i < all->n; i++) {
         if (filter && !weir_regex_search(filter, all->v[i]->name))
             continue;
@@ -210,7 +211,10 @@ static void clusters(struct weir_admin_call *call)
     }
     if (!json)
         return;
-    weir_str_adds(call->body, "]}");
+    bool none = call->body->len == before;
+    if (none)
+        weir_str_clear(call->body);
+    weir_str_adds(call->body, none ? "{}" : "]}");
     weir_admin_reply_json(call);
 }
 

@@ -145,7 +145,7 @@ static void add_any(struct weir_str *out, struct dump *d, const ProtobufCMessage
 
 static bool name_wanted(const struct dump *d, const char *name)
 {
-    return !d->names || weir_regex_search(d->names, weir_slice_str(name));
+    return !d->names || weir_regex_full_match(d->names, weir_slice_str(name));
 }
 
 /* One element: {"<member>": message, "last_updated": ...}. `type` is set when elements stand on their own (resource=). */
@@ -379,6 +379,7 @@ static void config_dump(struct weir_admin_call *call)
 {
     const struct weir_admin_sources *s = call->sources;
     struct weir_slice resource = weir_admin_param_of(call, "resource");
+    call->response->content_type = "text/plain"; // of faults, as Envoy has it here
     struct dump d = {.call = call,
                      .config = s->config ? s->config(s->arg) : NULL,
                      .mask = weir_admin_param_of(call, "mask")};

@@ -149,12 +149,13 @@ static void print_time(const struct weir_format_op *op, const struct weir_log_co
     weir_format_time_print(op->data, at, (op->which & TIME_LOCAL) != 0, v);
 }
 
-#define POINTS(X)                                                                        \
-    X(DS_RX_BEG, start_ns)                                                               \
-    X(DS_RX_END, last_rx_ns)                                                             \
-    X(US_TX_BEG, first_up_tx_ns)                                                         \
-    X(US_TX_END, last_up_tx_ns) X(US_RX_BEG, first_up_rx_ns) X(US_RX_END, last_up_rx_ns) \
-        X(DS_TX_BEG, first_tx_ns) X(DS_TX_END, last_tx_ns) X(END, end_ns)
+#define POINTS(X)                                                                      \
+    X(DS_RX_BEG, start_ns)                                                             \
+    X(DS_RX_END, last_rx_ns)                                                           \
+    X(US_TX_BEG, first_up_tx_ns)                                                       \
+    X(US_TX_END, last_up_tx_ns)                                                        \
+    X(US_RX_BEG, first_up_rx_ns) X(US_RX_END, last_up_rx_ns) X(DS_TX_BEG, first_tx_ns) \
+        X(DS_TX_END, last_tx_ns) X(END, end_ns)
 enum point {
 #define X(name, field) POINT_##name,
     POINTS(X)
@@ -230,7 +231,7 @@ static void print_pool_ready(const struct weir_format_op *op, const struct weir_
                              struct weir_format_value *v)
 {
     (void)op;
-    if (c->info->first_up_tx_ns)
+    if (c->info->host)
         give_number(v, c->info->up_pool_ready_ns / 1000000);
 }
 
@@ -523,7 +524,9 @@ static void print_body(const struct weir_format_op *op, const struct weir_log_co
                        struct weir_format_value *v)
 {
     (void)op;
-    give_text(v, c->info->local_reply_body.ptr ? c->info->local_reply_body : WEIR_S(""));
+    /* For body_format; a log never has it. */
+    bool body = c->type == WEIR_ACCESS_LOG_NOT_SET && c->info->local_reply_body.ptr;
+    give_text(v, body ? c->info->local_reply_body : WEIR_S(""));
 }
 static void print_empty(const struct weir_format_op *op, const struct weir_log_context *c,
                         struct weir_format_value *v)
@@ -560,7 +563,8 @@ static const struct weir_addr *address_of(const struct weir_stream_info *info, e
     case ADDR_UP_LOCAL:
         return &info->up_local;
     case ADDR_UP_REMOTE:
-        return info->host ? &info->host->addr : NULL;
+        return info->host && info->up_conn_id ? &info->host->addr
+                                              : NULL; // of a connection, not of an attempt
     }
     return NULL;
 }
@@ -644,7 +648,7 @@ static enum weir_err parse_environment(PARSE_ARGS)
     if (result != WEIR_OK)
         return result;
     const char *value = getenv(op->arg[0].ptr);
-    op->arg[0] = value ? weir_arena_dup(arena, weir_slice_str(value)) : WEIR_S_NONE;
+    op->arg[0] = value ? weir_arena_dup(arena, weir_slice_str(value)) : WEIR_S("-"); // a text also in JSON
     return WEIR_OK;
 }
 static void print_arg(const struct weir_format_op *op, const struct weir_log_context *c,

@@ -21,13 +21,16 @@ static bool held(const struct weir_snapshot *previous, const struct weir_addr *a
 }
 
 /* Port 0 on a listener that was there before keeps the port it got then. */
-static void keep_port(struct weir_listener *listener, uint32_t index, const struct weir_snapshot *previous)
+static void keep_port(struct weir_listener *listener, uint32_t index, const struct weir_listener *old)
 {
-    for (uint32_t i = 0; previous && i < previous->n_listeners; i++) {
-        const struct weir_listener *old = previous->listeners[i];
-        if (weir_slice_eq(old->name, listener->name) && index < old->n_addrs)
-            weir_addr_set_port(&listener->addrs[index], weir_addr_port(&old->addrs[index]));
-    }
+    if (old && weir_slice_eq(old->name, listener->name) && index < old->n_addrs)
+        weir_addr_set_port(&listener->addrs[index], weir_addr_port(&old->addrs[index]));
+}
+static void keep_ports(struct weir_listener *listener, uint32_t index, const struct weir_snapshot *previous, bool admin)
+{
+    if (!previous) return;
+    if (admin) keep_port(listener, index, previous->admin);
+    for (uint32_t i = 0; !admin && i < previous->n_listeners; i++) keep_port(listener, index, previous->listeners[i]);
 }
 
 static enum weir_err try_bind(struct weir_loop *loop, struct weir_listener *listener, uint32_t index)
@@ -52,13 +55,13 @@ static enum weir_err try_bind(struct weir_loop *loop, struct weir_listener *list
     return err;
 }
 
-static bool reserve(struct weir_server *server, struct weir_listener *listener, const struct weir_snapshot *previous,
+static bool reserve(struct weir_server *server, struct weir_listener *listener, bool admin, const struct weir_snapshot *previous,
                     struct weir_str *reterr)
 {
     for (uint32_t i = 0; listener && i < listener->n_addrs; i++) {
         struct weir_addr *addr = &listener->addrs[i];
         if (!weir_addr_is_ip(addr)) continue; /* a Unix socket is taken over by whoever binds it last */
-        if (weir_addr_port(addr) == 0) keep_port(listener, i, previous);
+        if (weir_addr_port(addr) == 0) keep_ports(listener, i, previous, admin);
         if (held(previous, addr)) continue;
         if (server->options->restart_epoch > 0 && weir_addr_port(addr) != 0) continue; /* sharing is what was asked for */
         enum weir_err err = try_bind(server->main->loop, listener, i);
@@ -76,6 +79,6 @@ bool weir_addresses_reserve(struct weir_server *server, struct weir_snapshot *sn
                             struct weir_str *reterr)
 {
     for (uint32_t i = 0; i < snapshot->n_listeners; i++)
-        if (!reserve(server, snapshot->listeners[i], previous, reterr)) return false;
-    return reserve(server, snapshot->admin, previous, reterr);
+        if (!reserve(server, snapshot->listeners[i], false, previous, reterr)) return false;
+    return reserve(server, snapshot->admin, true, previous, reterr);
 }

@@ -187,6 +187,12 @@ void weir_cluster_worker_count_code(struct weir_cluster_worker *cw, uint32_t cod
     };
     weir_cluster_count(cw->sw, cw->cluster, rows[code / 100 - 1]);
     weir_cluster_count(cw->sw, cw->cluster, WEIR_CLUSTER_STAT_upstream_rq_completed);
+    weir_stat *completed = &cw->completed[internal];
+    if (WEIR_UNLIKELY(!*completed)) {
+        struct weir_slice name = internal ? WEIR_S("internal.upstream_rq_completed") : WEIR_S("external.upstream_rq_completed");
+        *completed = weir_stats_register(cw->cluster->registry, &cw->cluster->scope, name, WEIR_STAT_COUNTER);
+    }
+    weir_stat_inc(cw->sw, *completed);
 }
 
 void weir_cluster_worker_count_time(struct weir_cluster_worker *cw, uint64_t ms, bool internal)

@@ -26,6 +26,7 @@ struct weir_cluster_worker {
     bool leaving;                                   /* not in the set any more */
     struct weir_list link;
     struct weir_code_stats *codes[6]; /* by class, made at first use */
+    weir_stat completed[2];           /* external., internal.upstream_rq_completed; 0 = not yet */
 };
 
 /* pool.c */

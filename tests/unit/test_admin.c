@@ -380,7 +380,7 @@ static void test_config_dump(void **state)
         "FieldMask nope could not be successfully applied to any configs.");
     ask(f, "GET", "/config_dump?resource=static_clusters&mask=nope", "", 400,
         "FieldMask nope could not be successfully used.");
-    ask_part(f, "GET", "/config_dump?name_regex=((", 400, TEXT, "unclosed group", true);
+    ask_part(f, "GET", "/config_dump?name_regex=((", 400, "text/plain", "unclosed group", true);
 }
 
 static void test_logging(void **state)
