@@ -278,7 +278,7 @@ void weir_chain_headers(struct weir_stream *s, enum weir_direction d, uint32_t f
     uint32_t first_added = UINT32_MAX, place = from;
     for (; place < s->n_filters; place++) {
         struct weir_filter *f = at(s, d, place);
-        struct weir_filter_side *side = &f->side[d];
+        struct weir_filter_side *side = &f->side[d == WEIR_RESPONSE]; // gcc 12 sees a third direction in f->side[d]
         side->skip = skips(f, d);
         side->headers_in = !side->skip;
         side->end_in = end;

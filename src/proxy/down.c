@@ -162,7 +162,7 @@ void weir_down_accept(struct weir_worker *worker, struct weir_listener *listener
     down->conn.connect_start_ns = weir_loop_now_ns(worker->loop);
     down->conn.out_mark.high = listener->buffer_limit;
     down->conn.in_limit = listener->buffer_limit;
-    down->conn.eof_wanted = true; // a half-closed peer still gets its answer (RFC 9112 9.6)
+    down->conn.eof_wanted = true; // the terminal filter decides what a half-close means
     down->conn.local = *local;
     make_filters(down);
     weir_list_push_back(connections, &down->link);

@@ -34,6 +34,7 @@ struct hcm_conn {
     uint64_t rx_counted, tx_counted;
     bool closing;                   /* no further request: closed when the last stream is done */
     bool close_sent;                /* weir_conn_close was called */
+    bool peer_left;                 /* the peer's FIN */
     bool gone;                      /* the connection has closed */
 };
 
@@ -418,7 +419,10 @@ static enum weir_net_verdict on_conn_data(struct weir_net_filter *f, struct weir
     }
     if (!hc->codec && data->len) make_codec(hc);
     if (hc->codec) hc->codec->ops->recv(hc->codec, data, eof);
-    if (eof && (!hc->codec || hc->codec->ops->active(hc->codec) == 0)) close_conn(hc);
+    if (eof) { // the client has gone: what is answered is still sent, what waits for an upstream is not worth going on with
+        hc->peer_left = true;
+        close_conn(hc);
+    }
     return WEIR_NET_STOP;
 }
 
@@ -436,7 +440,7 @@ static void drain(struct weir_net_filter *f)
 
 static void count_closed(struct hcm_conn *hc, enum weir_conn_end end)
 {
-    bool remote = end == WEIR_CONN_END_REMOTE || end == WEIR_CONN_END_RESET;
+    bool remote = hc->peer_left || end == WEIR_CONN_END_REMOTE || end == WEIR_CONN_END_RESET;
     bool busy = hc->n_streams > 0;
     count(hc, WEIR_HCM_STAT_downstream_cx_destroy);
     count(hc, remote ? WEIR_HCM_STAT_downstream_cx_destroy_remote : WEIR_HCM_STAT_downstream_cx_destroy_local);
