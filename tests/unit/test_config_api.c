@@ -257,7 +257,8 @@ static void test_bytes_open_typed_struct(void **state)
                                      "[\"x\"], \"nope\": 1.5}"),
                               &google__protobuf__struct__descriptor, &value),
         WEIR_OK);
-    Udpa__Type__V1__TypedStruct typed = UDPA__TYPE__V1__TYPED_STRUCT__INIT;
+    Udpa__Type__V1__TypedStruct typed;
+    udpa__type__v1__typed_struct__init(&typed);
     typed.type_url = (char *)(uintptr_t) "h/envoy.extensions.filters.http.router.v3.Router";
     typed.value = (Google__Protobuf__Struct *)value;
     HttpFilter filter;
