@@ -229,7 +229,13 @@ static void build_admin(struct build *b, const Bootstrap *bootstrap)
     hcm->n_access_log = admin->n_access_log;
     if (admin->access_log_path && admin->access_log_path[0] && admin->n_access_log == 0)
         weir_bootstrap_admin_log(b->source->config, admin, hcm);
-    b->snapshot->admin = build_listener(b, listener, b->deps->admin_filters);
+    struct weir_listener *built = build_listener(b, listener, b->deps->admin_filters);
+    struct weir_listener *old = b->previous ? b->previous->admin : NULL;
+    if (built && old && old->hash == built->hash) {
+        weir_listener_unref(built);
+        built = weir_listener_ref(old);
+    }
+    b->snapshot->admin = built;
 }
 
 struct weir_snapshot *weir_snapshot_build(const struct weir_snapshot_deps *deps, const struct weir_snapshot *previous,

@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "filters/wasm/runtime.h"
 
+/* How long requests to an admin whose configuration changed may finish. */
+#define ADMIN_DRAIN_MS 5000
+
 struct worker {
     struct weir_worker base;
     struct weir_snapshot *snapshot;
@@ -73,7 +76,7 @@ enum weir_err weir_worker_adopt_main(struct weir_worker *worker, struct weir_sna
     struct worker *w = of(worker);
     weir_clusters_worker_set(worker->clusters, snapshot->clusters);
     enum weir_err err =
-        weir_listeners_worker_set(worker->listeners, &snapshot->admin, snapshot->admin ? 1 : 0, 0, reterr);
+        weir_listeners_worker_set(worker->listeners, &snapshot->admin, snapshot->admin ? 1 : 0, ADMIN_DRAIN_MS, reterr);
     if (err) return err;
     struct weir_snapshot *old = w->snapshot;
     w->snapshot = weir_snapshot_ref(snapshot);
