@@ -220,6 +220,7 @@ static void on_goaway(struct weir_codec *codec)
 {
     struct trace *t = trace_of(codec);
     close_body(&t->text);
+    t->n_goaway++;
     weir_str_adds(&t->text.s, t->quiet_end ? "" : "G");
 }
 

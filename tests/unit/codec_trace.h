@@ -42,7 +42,7 @@ struct trace {
     bool quiet_end; /* neither goaway, done nor fatal are written down */
     bool ended;     /* a stream was done or reset */
     bool resumed;
-    uint32_t n_streams, n_complete, n_fatal;
+    uint32_t n_streams, n_complete, n_goaway, n_fatal;
 };
 
 /** A codec in `role` with `options` (NULL: defaults). */
