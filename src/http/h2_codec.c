@@ -237,20 +237,27 @@ static void on_eof(struct weir_h2 *h2)
     h2_tell_goaway(h2);
 }
 
+/* One segment, out of the owner's buffer already: events may make him close the connection, which empties that. */
+static void receive_segment(struct weir_h2 *h2, struct weir_buf *taken)
+{
+    h2->seg = taken->head;
+    ssize_t n = nghttp2_session_mem_recv(h2->session, (const uint8_t *)taken->head->ptr, taken->head->len);
+    h2->seg = NULL;
+    if (n < 0) {
+        receive_failed(h2, n);
+    }
+    weir_buf_clear(taken);
+}
+
 static void recv_bytes(struct weir_codec *codec, struct weir_buf *in, bool eof)
 {
     struct weir_h2 *h2 = h2_of(codec);
+    struct weir_buf taken;
+    weir_buf_init(&taken, in->pool);
     h2->in_session = true;
     while (in->len > 0 && !h2->dead && !h2->fatal) {
-        h2->seg = in->head;
-        size_t len = in->head->len;
-        ssize_t n = nghttp2_session_mem_recv(h2->session, (const uint8_t *)in->head->ptr, len);
-        h2->seg = NULL;
-        if (n < 0) {
-            receive_failed(h2, n);
-            break;
-        }
-        weir_buf_drain(in, WEIR_MIN((size_t)n, len));
+        weir_buf_move_some(&taken, in, in->head->len);
+        receive_segment(h2, &taken);
     }
     h2->in_session = false;
     if (h2->dead || h2->fatal) {
