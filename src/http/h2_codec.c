@@ -237,15 +237,67 @@ static void on_eof(struct weir_h2 *h2)
     h2_tell_goaway(h2);
 }
 
-/* One segment, out of the owner's buffer already: events may make him close the connection, which empties that. */
-static void receive_segment(struct weir_h2 *h2, struct weir_buf *taken)
+static bool feed(struct weir_h2 *h2, const void *bytes, size_t len)
 {
-    h2->seg = taken->head;
-    ssize_t n = nghttp2_session_mem_recv(h2->session, (const uint8_t *)taken->head->ptr, taken->head->len);
-    h2->seg = NULL;
+    ssize_t n = nghttp2_session_mem_recv(h2->session, bytes, len);
     if (n < 0) {
         receive_failed(h2, n);
     }
+    return !h2->fatal && !h2->dead;
+}
+
+static bool judge_head(struct weir_h2 *h2, const uint8_t *p)
+{
+    const nghttp2_frame_hd hd = {
+        .length = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2],
+        .type = p[3],
+        .flags = p[4],
+        .stream_id = (int32_t)(((uint32_t)p[5] & 0x7f) << 24 | (uint32_t)p[6] << 16 | (uint32_t)p[7] << 8 | p[8]),
+    };
+    h2->payload_left = (uint32_t)hd.length;
+    return h2_judge_frame(h2, &hd);
+}
+
+/* Takes the next piece off `*rest`: of the preface or a payload as it comes, a frame's head only when it is complete and judged (nghttp2
+ * has seen all before it then, and says nothing about frames that it ignores). False when the connection is over. */
+static bool receive_piece(struct weir_h2 *h2, struct weir_slice *rest)
+{
+    const uint8_t *bytes = (const uint8_t *)rest->ptr;
+    uint32_t *left = h2->preface_left ? &h2->preface_left : &h2->payload_left;
+    if (*left > 0) {
+        size_t len = WEIR_MIN((size_t)*left, rest->len);
+        *left -= (uint32_t)len;
+        *rest = weir_slice_from(*rest, len);
+        return feed(h2, bytes, len);
+    }
+    if (h2->head_len == 0 && rest->len >= sizeof(h2->head)) { /* the usual case: head and payload at once */
+        if (!judge_head(h2, bytes)) {
+            return false;
+        }
+        size_t payload = WEIR_MIN((size_t)h2->payload_left, rest->len - sizeof(h2->head));
+        h2->payload_left -= (uint32_t)payload;
+        *rest = weir_slice_from(*rest, sizeof(h2->head) + payload);
+        return feed(h2, bytes, sizeof(h2->head) + payload);
+    }
+    size_t len = WEIR_MIN(sizeof(h2->head) - h2->head_len, rest->len);
+    memcpy(h2->head + h2->head_len, bytes, len);
+    h2->head_len += (uint32_t)len;
+    *rest = weir_slice_from(*rest, len);
+    if (h2->head_len < sizeof(h2->head)) {
+        return true;
+    }
+    h2->head_len = 0;
+    return judge_head(h2, h2->head) && feed(h2, h2->head, sizeof(h2->head));
+}
+
+/* One segment, out of the owner's buffer already: events may make him close the connection, which empties that. */
+static void receive_segment(struct weir_h2 *h2, struct weir_buf *taken)
+{
+    struct weir_slice rest = weir_buf_front(taken);
+    h2->seg = taken->head;
+    while (rest.len > 0 && receive_piece(h2, &rest)) {
+    }
+    h2->seg = NULL;
     weir_buf_clear(taken);
 }
 
@@ -504,6 +556,7 @@ struct weir_codec *weir_h2_codec_new(enum weir_codec_role role, struct weir_loop
     h2->base = (struct weir_codec){
         .ops = &h2_ops, .conn_ops = conn_ops, .owner = owner, .loop = loop, .out = out, .role = role};
     h2->options = options;
+    h2->preface_left = role == WEIR_CODEC_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
     h2->control = (struct h2_bucket){.left = H2_CONTROL_BURST, .at_ms = weir_loop_now_ms(loop)};
     weir_list_init(&h2->streams);
     weir_list_init(&h2->dirty);

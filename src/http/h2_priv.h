@@ -47,6 +47,13 @@ struct h2_stream {
     bool reset_by_us;
 };
 
+/** One of the latest streams that the peer opened, to tell late frames from lies. */
+struct h2_recent {
+    int32_t id;
+    bool finished; /* the peer has ended or reset it: he may send nothing more on it */
+};
+#define H2_RECENT 64u
+
 /** A budget of events that refills with time. */
 struct h2_bucket {
     uint32_t left;
@@ -62,12 +69,19 @@ struct weir_h2 {
     struct weir_list streams, dirty;
     uint32_t n_active; /* streams whose owner still hears of them */
     const struct weir_seg *seg; /* the segment being received */
+    uint8_t head[9];            /* of the frame being received, while it is incomplete */
+    uint32_t head_len;
+    uint32_t preface_left;      /* bytes of the client's preface to come */
+    uint32_t payload_left;      /* bytes of the frame to come */
     const char *fatal;          /* to be told */
 
     /* Flood counts, over the life of the connection. */
     uint64_t n_streams, n_closed, n_premature, n_priority, n_window_updates, n_data_sent;
     uint32_t n_empty, n_continuations;
     struct h2_bucket control;
+    struct h2_recent recent[H2_RECENT]; /* SERVER: a ring in the order of opening */
+    uint32_t n_recent;                  /* ever entered */
+    int32_t last_id;
 
     bool in_session;  /* inside nghttp2: nothing may be serialised now */
     bool out_above;
@@ -112,6 +126,8 @@ void h2_tell_goaway(struct weir_h2 *h2);
 
 /* h2_recv.c */
 void h2_recv_callbacks(nghttp2_session_callbacks *callbacks);
+/** A frame begins: false if the connection is being given up for it. */
+bool h2_judge_frame(struct weir_h2 *h2, const nghttp2_frame_hd *hd);
 /** Gives the owner what was received, as far as he takes it now. */
 void h2_deliver(struct weir_h2 *h2, struct h2_stream *st);
 

@@ -250,10 +250,61 @@ static void headers_complete(struct weir_h2 *h2, struct h2_stream *st, bool end)
 
 /* --- Frames. --- */
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+static struct h2_recent *recent_of(struct weir_h2 *h2, int32_t id)
 {
-    (void)session;
-    return h2_flood_frame(user, hd) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    for (uint32_t i = 0; i < WEIR_MIN(h2->n_recent, H2_RECENT); i++) {
+        if (h2->recent[i].id == id) {
+            return &h2->recent[i];
+        }
+    }
+    return NULL;
+}
+
+static void peer_finished(struct weir_h2 *h2, int32_t id)
+{
+    struct h2_recent *recent = recent_of(h2, id);
+    if (recent) {
+        recent->finished = true;
+    }
+}
+
+/* nghttp2 ignores all frames on streams that it has forgotten. Those in flight when we reset the stream, rightly; those behind the
+ * peer's own END_STREAM or RST_STREAM, and a HEADERS that opens an old identifier, are errors (RFC 9113 5.1, 5.1.1). */
+static bool judge_stream(struct weir_h2 *h2, const nghttp2_frame_hd *hd)
+{
+    int32_t id = hd->stream_id;
+    if (!h2_is_server(h2) || (hd->type != NGHTTP2_HEADERS && hd->type != NGHTTP2_DATA) || (id & 1) == 0) {
+        return true;
+    }
+    if (id > h2->last_id) {
+        if (hd->type == NGHTTP2_HEADERS) {
+            h2->recent[h2->n_recent++ % H2_RECENT] = (struct h2_recent){.id = id};
+            h2->last_id = id;
+        }
+        return true;
+    }
+    if (nghttp2_session_find_stream(h2->session, id)) {
+        return true;
+    }
+    const struct h2_recent *recent = recent_of(h2, id);
+    bool remembers_all = h2->n_recent <= H2_RECENT || id > h2->recent[h2->n_recent % H2_RECENT].id;
+    uint32_t error = NGHTTP2_NO_ERROR;
+    if (recent && recent->finished) {
+        error = NGHTTP2_STREAM_CLOSED;
+    } else if (!recent && remembers_all && hd->type == NGHTTP2_HEADERS) {
+        error = NGHTTP2_PROTOCOL_ERROR;
+    }
+    if (error != NGHTTP2_NO_ERROR) {
+        h2_count(h2, WEIR_H2_STAT_PROTOCOL_ERROR);
+        h2->fatal = "http2.frame_on_closed_stream";
+        (void)nghttp2_session_terminate_session(h2->session, error);
+    }
+    return error == NGHTTP2_NO_ERROR;
+}
+
+bool h2_judge_frame(struct weir_h2 *h2, const nghttp2_frame_hd *hd)
+{
+    return h2_flood_frame(h2, hd) && judge_stream(h2, hd);
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *user)
@@ -280,7 +331,11 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct weir_h2 *h2 = user;
     struct h2_stream *st = stream_of(session, frame->hd.stream_id);
-    bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    bool has_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    bool end = has_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    if (h2_is_server(h2) && (end || frame->hd.type == NGHTTP2_RST_STREAM)) {
+        peer_finished(h2, frame->hd.stream_id);
+    }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         h2_tell_goaway(h2);
     } else if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h2->draining) {
@@ -364,7 +419,6 @@ void h2_recv_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);

@@ -773,10 +773,58 @@ static void test_preface(void **state)
     trace_fini(&t);
 }
 
+/* More from a peer that had finished, or on a stream he never opened: what the answer to the first was depends on packets, the
+ * connection's end does not. */
+static void test_frames_on_closed_streams(void **state)
+{
+    (void)state;
+    static const struct {
+        struct raw_frame frames[3];
+        const char *goaway;
+    } rows[] = {
+        {{H(1, EHS, GET), D(1, 0, "x")}, "GOAWAY(1,5) "},
+        {{H(1, EHS, GET), H(1, EHS, GET)}, "GOAWAY(1,5) "},
+        {{H(1, EH, POST), F(RST_STREAM, 0, 1, "\0\0\0\x08"), D(1, 0, "x")}, "GOAWAY(1,5) "},
+        {{H(1, EH, POST), F(RST_STREAM, 0, 1, "\0\0\0\x08"), H(1, EHS, "x: y\n")}, "GOAWAY(1,5) "},
+        {{H(5, EHS, GET), H(3, EHS, GET)}, "GOAWAY(5,1) "},
+        {{H(5, EHS, GET), D(3, 0, "x")}, NULL}, /* may have been refused: not for us to say */
+    };
+    for (size_t i = 0; i < WEIR_COUNTOF(rows); i++) {
+        for (size_t step = 1; step <= 1000; step *= 10) {
+            struct weir_str input, frames;
+            struct trace t;
+            weir_str_init(&input, 1u << 20);
+            weir_str_init(&frames, 1u << 20);
+            put_start(&input);
+            for (size_t k = 0; k < 3 && (rows[i].frames[k].fields || rows[i].frames[k].payload.ptr); k++) {
+                const struct raw_frame *f = &rows[i].frames[k];
+                if (f->fields) {
+                    put_headers(&input, f->id, f->flags, f->fields);
+                } else {
+                    put_frame(&input, f->type, f->flags, f->id, f->payload);
+                }
+            }
+            trace_init_h2(&t, WEIR_CODEC_SERVER, NULL);
+            for (size_t at = 0; at < input.len; at += step) {
+                trace_feed(&t, weir_slice_first(weir_slice_from(weir_str_slice(&input), at), step), false);
+            }
+            print_frames(&t, &frames);
+            assert_int_equal(t.n_fatal, rows[i].goaway != NULL);
+            if (rows[i].goaway) {
+                assert_non_null(strstr(frames.ptr, rows[i].goaway));
+            }
+            trace_fini(&t);
+            weir_str_fini(&input);
+            weir_str_fini(&frames);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw_cases),
+        cmocka_unit_test(test_frames_on_closed_streams),
         cmocka_unit_test(test_floods),
         cmocka_unit_test(test_unread_answers_are_bounded),
         cmocka_unit_test(test_head_limits),
