@@ -59,6 +59,9 @@ static bool parse_socket_address(struct build *b, const Envoy__Config__Core__V3_
     }
     if (sa->port_value > 65535) return false; /* the schema's rule has said so */
     if (weir_addr_parse_ip(weir_slice_str(sa->address), (uint16_t)sa->port_value, ret) == WEIR_OK) return true;
+    bool is_static = b->proto->cluster_discovery_type_case != ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_DISCOVERY_TYPE_CLUSTER_TYPE &&
+                     b->proto->type == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DISCOVERY_TYPE__STATIC;
+    if (!is_static) return false; /* a name is right there; the type was refused */
     fail(b, sa, "address", -1, "malformed IP address: \"%s\" is a name, and a STATIC cluster looks no names up", sa->address);
     weir_config_hint(b->config, "write \"type: STRICT_DNS\" or \"type: LOGICAL_DNS\" in this cluster");
     return false;
@@ -275,11 +278,11 @@ static void build_transport(struct build *b)
     if (!socket) return;
     const Google__Protobuf__Any *any =
         socket->config_type_case == ENVOY__CONFIG__CORE__V3__TRANSPORT_SOCKET__CONFIG_TYPE_TYPED_CONFIG ? socket->typed_config : NULL;
-    struct weir_slice type = weir_config_any(b->config, any).type;
-    if (weir_slice_eq(type, WEIR_S("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"))) return;
-    if (type.len == 0 && strcmp(socket->name, "envoy.transport_sockets.raw_buffer") == 0) return;
-    if (type.len == 0) type = weir_slice_str(socket->name);
-    fail(b, b->proto, "transport_socket", -1, "transport socket %.*s: known to Envoy, not implemented by weir yet", WEIR_SARG(type));
+    struct weir_any content = weir_config_any(b->config, any);
+    if (weir_slice_eq(content.type, WEIR_S("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"))) return;
+    if (content.type.len == 0 && strcmp(socket->name, "envoy.transport_sockets.raw_buffer") == 0) return;
+    b->failed = true;
+    weir_config_refuse_extension(b->config, &socket->base, "transport socket", content, socket->name);
 }
 
 /* ---- balancing ---- */
