@@ -1,6 +1,11 @@
 /* Every kind of filter that a configuration can name. A new one is a folder and a row here. */
 #include "filters/registry.h"
 
+#include "filters/buffer/buffer.h"
+#include "filters/cors/cors.h"
+#include "filters/fault/fault.h"
+#include "filters/header_mutation/header_mutation.h"
+#include "filters/local_ratelimit/local_ratelimit.h"
 #include "filters/router/router.h"
 #include "proxy/hcm.h"
 #ifdef WEIR_WASM
@@ -8,6 +13,11 @@
 #endif
 
 static const struct weir_filter_ops *const http_filters[] = {
+    &weir_filter_buffer,
+    &weir_filter_cors,
+    &weir_filter_fault,
+    &weir_filter_header_mutation,
+    &weir_filter_local_ratelimit,
 #ifdef WEIR_WASM
     &weir_filter_wasm,
 #endif

@@ -3,11 +3,13 @@
 
 #include "config/config.h"
 #include "config/values.h"
+#include "envoy/config/common/mutation_rules/v3/mutation_rules.pb-c.h"
 #include "envoy/config/core/v3/base.pb-c.h"
 #include "proxy/conf_ctx.h"
 #include "proxy/formatter.h"
 
 typedef Envoy__Config__Core__V3__HeaderValueOption Option;
+typedef Envoy__Config__Common__MutationRules__V3__HeaderMutation Mutation;
 
 enum append_action { APPEND_OR_ADD, ADD_IF_ABSENT, OVERWRITE_OR_ADD, OVERWRITE_IF_EXISTS };
 
@@ -19,14 +21,14 @@ struct addition {
     struct weir_slice literal;         /* present: no operators */
     const struct weir_format *format;
 };
-struct removal {
-    struct weir_slice name;
-    enum weir_header_id id;
+/* One step: a removal has a name alone. */
+struct step {
+    bool removes;
+    struct addition a;
 };
 struct weir_header_mutation {
-    struct addition *add;
-    struct removal *remove;
-    size_t n_add, n_remove;
+    struct step *steps;
+    size_t n;
 };
 
 static bool may_change(struct weir_slice lower)
@@ -84,23 +86,45 @@ static enum weir_err read_value(struct weir_conf_ctx *ctx, const Envoy__Config__
     return WEIR_ERR_INVALID;
 }
 
-static enum weir_err read_addition(struct weir_conf_ctx *ctx, const Option *option, struct addition *a)
+/* `any_name`: pseudo-headers and host may be changed. */
+static enum weir_err read_addition(struct weir_conf_ctx *ctx, const Option *option, bool any_name, struct addition *a)
 {
     if (!option->header) return WEIR_ERR_INVALID; /* the schema's rule has said so */
     a->name = weir_arena_dup_lower(ctx->arena, weir_slice_str(option->header->key));
     a->id = weir_header_id_of(a->name);
     a->keep_empty = option->keep_empty_value;
-    if (!may_change(a->name) || !weir_header_name_valid(a->name)) {
+    bool may = any_name || may_change(a->name);
+    if (!may || !weir_header_name_valid(a->name)) {
         weir_config_error(ctx->config, option->header, "key", -1,
-                          may_change(a->name) ? "\"%s\" is not a header name"
-                                              : ":-prefixed or host headers may not be modified (\"%s\")", option->header->key);
+                          may ? "\"%s\" is not a header name" : ":-prefixed or host headers may not be modified (\"%s\")",
+                          option->header->key);
         if (weir_slice_eq(a->name, WEIR_S("host")) || weir_slice_eq(a->name, WEIR_S(":authority")))
             weir_config_hint(ctx->config, "host_rewrite_literal of a route changes the host");
         return WEIR_ERR_INVALID;
     }
     enum weir_err err = read_action(ctx, option, &a->action);
     enum weir_err value_err = read_value(ctx, option->header, a);
+    if (a->id == WEIR_H_HOST) { /* maps hold it as :authority */
+        a->id = WEIR_H_AUTHORITY;
+        a->name = weir_header_name(WEIR_H_AUTHORITY);
+    }
+    if (a->name.ptr[0] == ':' && a->action == APPEND_OR_ADD) a->action = OVERWRITE_OR_ADD;
     return err != WEIR_OK ? err : value_err;
+}
+
+static void set_removal(struct weir_conf_ctx *ctx, const char *name, struct step *step)
+{
+    step->removes = true;
+    step->a.name = weir_arena_dup_lower(ctx->arena, weir_slice_str(name));
+    step->a.id = weir_header_id_of(step->a.name);
+}
+
+static struct weir_header_mutation *new_steps(struct weir_conf_ctx *ctx, size_t n)
+{
+    struct weir_header_mutation *m = WEIR_ARENA_NEW(ctx->arena, struct weir_header_mutation);
+    m->steps = WEIR_ARENA_ARRAY(ctx->arena, struct step, n);
+    m->n = n;
+    return m;
 }
 
 enum weir_err weir_header_mutation_new(struct weir_conf_ctx *ctx, const struct weir_header_mutation_source *source,
@@ -108,22 +132,49 @@ enum weir_err weir_header_mutation_new(struct weir_conf_ctx *ctx, const struct w
 {
     *ret = NULL;
     if (source->n_add == 0 && source->n_remove == 0) return WEIR_OK;
-    struct weir_header_mutation *m = WEIR_ARENA_NEW(ctx->arena, struct weir_header_mutation);
+    struct weir_header_mutation *m = new_steps(ctx, source->n_remove + source->n_add);
     enum weir_err result = WEIR_OK;
-    m->n_add = source->n_add;
-    m->add = WEIR_ARENA_ARRAY(ctx->arena, struct addition, source->n_add + 1);
-    for (size_t i = 0; i < source->n_add; i++)
-        if (read_addition(ctx, source->add[i], &m->add[i]) != WEIR_OK) result = WEIR_ERR_INVALID;
-    m->n_remove = source->n_remove;
-    m->remove = WEIR_ARENA_ARRAY(ctx->arena, struct removal, source->n_remove + 1);
     for (size_t i = 0; i < source->n_remove; i++) {
-        m->remove[i].name = weir_arena_dup_lower(ctx->arena, weir_slice_str(source->remove[i]));
-        m->remove[i].id = weir_header_id_of(m->remove[i].name);
-        if (may_change(m->remove[i].name)) continue;
+        set_removal(ctx, source->remove[i], &m->steps[i]);
+        if (may_change(m->steps[i].a.name)) continue;
         weir_config_error(ctx->config, source->owner, source->remove_field, (int)i,
                           ":-prefixed or host headers may not be removed (\"%s\")", source->remove[i]);
         result = WEIR_ERR_INVALID;
     }
+    for (size_t i = 0; i < source->n_add; i++)
+        if (read_addition(ctx, source->add[i], false, &m->steps[source->n_remove + i].a) != WEIR_OK) result = WEIR_ERR_INVALID;
+    *ret = m;
+    return result;
+}
+
+static enum weir_err read_step(struct weir_conf_ctx *ctx, const Mutation *from, struct step *step)
+{
+    switch (from->action_case) {
+    case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION_APPEND:
+        return read_addition(ctx, from->append, true, &step->a);
+    case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION_REMOVE:
+        set_removal(ctx, from->remove, step);
+        if (may_change(step->a.name)) return WEIR_OK;
+        weir_config_error(ctx->config, from, "remove", -1, ":-prefixed or host headers may not be removed (\"%s\")", from->remove);
+        return WEIR_ERR_INVALID;
+    case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION_REMOVE_ON_MATCH:
+        weir_config_error(ctx->config, from, "remove_on_match", -1, "known to Envoy, not implemented by weir yet");
+        return WEIR_ERR_INVALID;
+    case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION__NOT_SET:
+    default:
+        return WEIR_ERR_INVALID; /* the schema's rule has said so */
+    }
+}
+
+enum weir_err weir_header_mutation_list_new(struct weir_conf_ctx *ctx, void *const *mutations, size_t n,
+                                            const struct weir_header_mutation **ret)
+{
+    *ret = NULL;
+    if (n == 0) return WEIR_OK;
+    struct weir_header_mutation *m = new_steps(ctx, n);
+    enum weir_err result = WEIR_OK;
+    for (size_t i = 0; i < n; i++)
+        if (read_step(ctx, mutations[i], &m->steps[i]) != WEIR_OK) result = WEIR_ERR_INVALID;
     *ret = m;
     return result;
 }
@@ -157,6 +208,9 @@ void weir_header_mutation_apply(const struct weir_header_mutation *mutation, str
                                 const struct weir_log_context *context)
 {
     if (!mutation) return;
-    for (size_t i = 0; i < mutation->n_remove; i++) remove_named(h, mutation->remove[i].name, mutation->remove[i].id);
-    for (size_t i = 0; i < mutation->n_add; i++) apply_addition(&mutation->add[i], h, context);
+    for (size_t i = 0; i < mutation->n; i++) {
+        const struct step *step = &mutation->steps[i];
+        if (step->removes) remove_named(h, step->a.name, step->a.id);
+        else apply_addition(&step->a, h, context);
+    }
 }

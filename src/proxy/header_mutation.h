@@ -22,7 +22,11 @@ struct weir_header_mutation_source {
  *  Rule: names with ':' and host are refused (Envoy HeaderParser). */
 WEIR_MUST_CHECK enum weir_err weir_header_mutation_new(struct weir_conf_ctx *ctx, const struct weir_header_mutation_source *source,
                                                        const struct weir_header_mutation **ret);
-/** Removes, then adds in order. NULL does nothing. Literal values are borrowed from the configuration. */
+/** Compiles a list of Envoy__Config__Common__MutationRules__V3__HeaderMutation: additions and removals in their order, pseudo-headers
+ * and host included (they are set, never added to). WEIR_ERR_INVALID: reported, all of it. */
+WEIR_MUST_CHECK enum weir_err weir_header_mutation_list_new(struct weir_conf_ctx *ctx, void *const *mutations, size_t n,
+                                                            const struct weir_header_mutation **ret);
+/** Removes, then adds in order (a list: as it stands). NULL does nothing. Literal values are borrowed from the configuration. */
 void weir_header_mutation_apply(const struct weir_header_mutation *mutation, struct weir_headers *h,
                                 const struct weir_log_context *context);
 
