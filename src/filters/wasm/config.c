@@ -216,6 +216,7 @@ static enum weir_err load_module(struct weir_conf_ctx *ctx, const PluginConfig *
         weir_config_error(ctx->config, vm, "code", -1, "plugin \"%s\": %s %.*s", conf->name, code_name(vm),
                           WEIR_SARG(weir_str_slice(&err)));
     }
+    if (spec->module && !spec->module->from_cache) weir_mem_trim(); /* compiling takes some 50 MB for a Go filter */
     warn_lines(ctx, conf, vm, weir_str_slice(&warnings));
     weir_str_fini(&err);
     weir_str_fini(&warnings);
