@@ -126,6 +126,7 @@ static void poll_drained(struct weir_timer *timer)
         return;
     }
     weir_loop_post(d->thread->server->main->loop, on_thread_idle, d->thread);
+    d->thread->drain = NULL;
     weir_free(d);
 }
 
@@ -139,6 +140,7 @@ static void drain_on_worker(void *arg)
         weir_free(d);
         return;
     }
+    d->thread->drain = d;
     weir_timer_init(&d->poll, poll_drained);
     poll_drained(&d->poll);
 }
@@ -301,7 +303,10 @@ static void fini_server(struct weir_server *server)
 {
     weir_watch_stop(server->watch);
     weir_signals_stop(server->signals);
-    for (uint32_t i = 0; i < server->n_threads && server->threads; i++) weir_worker_free(server->threads[i].worker);
+    for (uint32_t i = 0; i < server->n_threads && server->threads; i++) {
+        weir_worker_free(server->threads[i].worker);
+        weir_free(server->threads[i].drain);
+    }
     weir_free(server->threads);
     weir_snapshot_unref(server->snapshot);
     weir_worker_free(server->main);

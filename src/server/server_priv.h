@@ -16,6 +16,7 @@ struct weir_thread {
     pthread_t thread;
     bool running;
     bool idle; /* drained: no connection is left */
+    void *drain; /* server.c's, while it waits for that */
 };
 
 struct weir_server {

@@ -189,6 +189,7 @@ static wasmtime_error_t *on_epoch(wasmtime_context_t *context, void *data, uint6
     (void)context;
     struct weir_vm *vm = data;
     uint64_t now = thread_cpu_ns();
+    weir_wasm_ticker_need(vm->module->engine); /* not before this callback is over, however long the machine keeps it waiting */
     *delta = 1;
     *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
     if (vm->cpu_base_ns == 0) {
