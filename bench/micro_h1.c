@@ -1,5 +1,5 @@
 /* Nanoseconds a request and response take in the HTTP/1 codec: decoded by a server codec, sent on by a client codec, answered, decoded
- * and sent back. No sockets. Usage: micro_h1 [rounds] */
+ * and sent back. No sockets. Usage: micro_h1 [rounds [row]] */
 #include <stdio.h>
 #include <time.h>
 
@@ -145,8 +145,9 @@ int main(int argc, char **argv)
         {"a chunked answer", WEIR_S_INIT("GET / HTTP/1.1\r\nHost: 127.0.0.1:10000\r\n\r\n"),
          WEIR_S_INIT("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n")},
     };
-    int64_t rounds = 300000;
-    if (argc > 1 && weir_parse_i64(weir_slice_str(argv[1]), &rounds) != WEIR_OK) {
+    int64_t rounds = 300000, only = -1;
+    if ((argc > 1 && weir_parse_i64(weir_slice_str(argv[1]), &rounds) != WEIR_OK) ||
+        (argc > 2 && weir_parse_i64(weir_slice_str(argv[2]), &only) != WEIR_OK)) {
         return 2;
     }
     weir_buf_pool_init(&relay.loop.bufs, 64);
@@ -160,6 +161,9 @@ int main(int argc, char **argv)
     relay.client = weir_h1_codec_new(WEIR_CODEC_CLIENT, &relay.loop, &relay.client_out, &conn_ops, &relay,
                                      &weir_h1_options_default[WEIR_CODEC_CLIENT]);
     for (size_t i = 0; i < WEIR_COUNTOF(rows); i++) {
+        if (only >= 0 && (int64_t)i != only) {
+            continue;
+        }
         uint64_t before = relay.n_done;
         (void)measure(rows[i].request, rows[i].response, rounds / 10);
         double ns = measure(rows[i].request, rows[i].response, rounds);

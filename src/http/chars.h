@@ -14,6 +14,8 @@
 #define WEIR_CHAR_ALPHA 128u
 
 extern const uint8_t weir_chars[256];
+/** Token characters in lower case, 0 for others. */
+extern const char weir_tokens_lower[256];
 
 static inline bool weir_char_is(char c, unsigned classes)
 {
@@ -27,23 +29,36 @@ static inline bool weir_slice_all(struct weir_slice s, unsigned classes)
         all &= (weir_chars[(uint8_t)s.ptr[i]] & classes) != 0;
     return all != 0;
 }
+/** May a byte of this word be a control character? HTAB, and some neighbours of it, are told so too. */
+static inline bool weir_word_suspect(const char *ptr)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    memcpy(&word, ptr, 8);
+    uint64_t below_space = (word - ones * 0x20) & ~word;
+    uint64_t del = word ^ ones * 0x7f;
+    uint64_t is_del = (del - ones) & ~del;
+    return ((below_space | is_del) & ones << 7) != 0;
+}
 /** What may stand in a field value: no control character but HTAB. Looks at eight bytes at a time. */
 static inline bool weir_value_clean(struct weir_slice s)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t highs = ones << 7;
-    while (s.len >= 8) {
-        uint64_t word;
-        memcpy(&word, s.ptr, 8);
-        uint64_t below_space = (word - ones * 0x20) & ~word;
-        uint64_t del = word ^ ones * 0x7f;
-        uint64_t is_del = (del - ones) & ~del;
-        if (WEIR_UNLIKELY((below_space | is_del) & highs)) /* may be a HTAB, or a neighbour of one: look closely */
-            return weir_slice_all(s, WEIR_CHAR_VALUE);
-        s.ptr += 8;
-        s.len -= 8;
+    if (s.len < 8)
+        return weir_slice_all(s, WEIR_CHAR_VALUE);
+    bool suspect = weir_word_suspect(s.ptr + s.len - 8);
+    for (size_t i = 0; i + 8 < s.len; i += 8)
+        suspect |= weir_word_suspect(s.ptr + i);
+    return WEIR_LIKELY(!suspect) || weir_slice_all(s, WEIR_CHAR_VALUE);
+}
+/** `token` in lower case into `out`; false if it is none. */
+static inline bool weir_token_lower(struct weir_slice token, char *out)
+{
+    char valid = 1;
+    for (size_t i = 0; i < token.len; i++) {
+        out[i] = weir_tokens_lower[(uint8_t)token.ptr[i]];
+        valid = (char)(valid & (out[i] != 0));
     }
-    return weir_slice_all(s, WEIR_CHAR_VALUE);
+    return valid && token.len > 0;
 }
 /** Value of a hexadecimal digit, 16 if it is none. */
 static inline unsigned weir_hex_digit(char c)

@@ -155,18 +155,24 @@ static int note_field(struct weir_h1 *h1, enum weir_header_id *id, struct weir_s
     }
 }
 
-/* Lower-cases into `lower` and interns; names too long to be interned are left to the arena. */
-static enum weir_header_id intern(struct weir_slice name, char lower[64], struct weir_slice *ret_lower)
+/* A field's name, lower-cased: names up to this length without the arena, to find out whether they are interned. */
+#define SHORT_NAME 64u
+struct name {
+    struct weir_slice wire, lower;
+    enum weir_header_id id;
+    char text[SHORT_NAME];
+};
+
+static bool read_name(struct weir_h1 *h1, struct weir_slice wire, struct name *name)
 {
-    if (name.len > 64) {
-        *ret_lower = WEIR_S_NONE;
-        return WEIR_H_OTHER;
+    char *lower = wire.len <= SHORT_NAME ? name->text : weir_arena_alloc(h1->st.head->arena, wire.len);
+    name->wire = wire;
+    name->lower = weir_slice(lower, wire.len);
+    if (!weir_token_lower(wire, lower)) {
+        return false;
     }
-    for (size_t i = 0; i < name.len; i++) {
-        lower[i] = weir_lower(name.ptr[i]);
-    }
-    *ret_lower = weir_slice(lower, name.len);
-    return weir_header_id_of(*ret_lower);
+    name->id = weir_header_id_of(name->lower);
+    return true;
 }
 
 static void keep_spelling(struct weir_headers *h, struct weir_slice name)
@@ -176,19 +182,19 @@ static void keep_spelling(struct weir_headers *h, struct weir_slice name)
     h->spellings = spelling;
 }
 
-static void store_field(struct weir_h1 *h1, struct weir_headers *h, enum weir_header_id id,
-                        struct weir_slice name, struct weir_slice lower, struct weir_slice value)
+static void store_field(struct weir_h1 *h1, struct weir_headers *h, const struct name *name, struct weir_slice value)
 {
+    struct weir_slice lower = name->lower;
     if (!h1->value.own) {
         value = weir_arena_dup(h->arena, value);
     }
     if (h1->options->preserve_case) {
-        keep_spelling(h, name);
+        keep_spelling(h, name->wire);
     }
-    if (id == WEIR_H_OTHER) {
-        lower = lower.ptr ? weir_arena_dup(h->arena, lower) : weir_arena_dup_lower(h->arena, name);
+    if (name->id == WEIR_H_OTHER && lower.ptr == name->text) {
+        lower = weir_arena_dup(h->arena, lower);
     }
-    weir_headers_add_name_borrow(h, lower, id, value.ptr ? value : WEIR_S(""));
+    weir_headers_add_name_borrow(h, lower, name->id, value.ptr ? value : WEIR_S(""));
 }
 
 /* True when the field is dropped or refused for an underscore in its name. */
@@ -206,12 +212,13 @@ static bool underscore_judged(struct weir_h1 *h1, struct weir_slice name, int *r
     return true;
 }
 
-static int take_field(struct weir_h1 *h1, struct weir_slice name, struct weir_slice value)
+static int take_field(struct weir_h1 *h1, struct weir_slice wire_name, struct weir_slice value)
 {
-    if (!weir_value_clean(value) || !weir_slice_all(name, WEIR_CHAR_TOKEN)) {
+    struct name name;
+    if (!weir_value_clean(value) || !read_name(h1, wire_name, &name)) {
         return refuse(h1, H1_REFUSED_FIELD);
     }
-    h1->field_bytes += name.len + value.len;
+    h1->field_bytes += wire_name.len + value.len;
     if (h1->field_bytes > h1->options->max_headers_bytes) {
         return refuse(h1, H1_REFUSED_HEADERS_TOO_LARGE);
     }
@@ -219,21 +226,18 @@ static int take_field(struct weir_h1 *h1, struct weir_slice name, struct weir_sl
         return refuse(h1, H1_REFUSED_TOO_MANY_HEADERS);
     }
     int result;
-    if (underscore_judged(h1, name, &result)) {
+    if (underscore_judged(h1, wire_name, &result)) {
         return result;
     }
-    char lower_text[64];
-    struct weir_slice lower;
-    enum weir_header_id id = intern(name, lower_text, &lower);
     if (h1->in_trailers) {
         if (h1->options->enable_trailers) {
-            store_field(h1, &h1->st.trailers, id, name, lower, value);
+            store_field(h1, &h1->st.trailers, &name, value);
         }
         return 0;
     }
-    result = note_field(h1, &id, value);
+    result = note_field(h1, &name.id, value);
     if (result == 0) {
-        store_field(h1, h1->st.head, id, name, lower, value);
+        store_field(h1, h1->st.head, &name, value);
     }
     return result;
 }
