@@ -67,6 +67,7 @@ static const struct option table[] = {
     {.help = "Other"},
     {"help", 'h', ACTION, WEIR_ARGS_HELP, NULL, "This text"},
     {"version", 0, ACTION, WEIR_ARGS_VERSION, NULL, "Version and what it is built on"},
+    {"print-json-schema", 0, ACTION, WEIR_ARGS_SCHEMA, NULL, "A JSON Schema of the configuration, for editors"},
     {"print-feature-table", 0, ACTION, WEIR_ARGS_FEATURES, NULL, "Which fields of Envoy's messages are implemented, as Markdown"},
 };
 

@@ -7,7 +7,7 @@
 
 #include "server/options.h"
 
-enum weir_args_action { WEIR_ARGS_RUN, WEIR_ARGS_HELP, WEIR_ARGS_VERSION, WEIR_ARGS_HOT_RESTART_VERSION, WEIR_ARGS_FEATURES, WEIR_ARGS_FAULT };
+enum weir_args_action { WEIR_ARGS_RUN, WEIR_ARGS_HELP, WEIR_ARGS_VERSION, WEIR_ARGS_HOT_RESTART_VERSION, WEIR_ARGS_FEATURES, WEIR_ARGS_SCHEMA, WEIR_ARGS_FAULT };
 
 /** Reads argv. On FAULT the reason and what to write instead have been printed to `err`. Values are borrowed from argv. */
 enum weir_args_action weir_args_parse(int argc, char **argv, struct weir_options *options, FILE *err);

@@ -94,11 +94,14 @@ void weir_index_mark_bad(struct weir_config *conf, const ProtobufCMessage *msg,
     struct weir_bad_field *bad = WEIR_ARENA_NEW(&conf->index->arena, struct weir_bad_field);
     *bad = (struct weir_bad_field){place->bad, field};
     place->bad = bad;
+    conf->index->any_bad = true;
 }
 
 bool weir_index_is_bad(const struct weir_config *conf, const ProtobufCMessage *msg,
                        const ProtobufCFieldDescriptor *field)
 {
+    if (!conf->index->any_bad)
+        return false;
     const struct weir_place *place = weir_index_place(conf, msg);
     for (const struct weir_bad_field *bad = place ? place->bad : NULL; bad; bad = bad->next) {
         if (bad->field == field)

@@ -41,6 +41,7 @@ struct weir_config_index {
     struct weir_arena arena;    // trees and places
     struct weir_ptr_map places; // message -> struct weir_place
     struct weir_ptr_map anys;   // Any -> struct weir_any_slot
+    bool any_bad;               // some place has a bad field
 };
 
 void weir_ptr_map_fini(struct weir_ptr_map *map);
