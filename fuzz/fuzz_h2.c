@@ -16,8 +16,12 @@ static void start(struct trace *t, uint8_t bits, const struct weir_h2_options *o
     bool client = bits & BIT_CLIENT;
     trace_init_h2(t, client ? WEIR_CODEC_CLIENT : WEIR_CODEC_SERVER, options);
     t->reply = client ? TRACE_REPLY_NEVER : replies[(bits & BIT_REPLY) >> 5];
-    t->reset_at_head = bits & BIT_RESET_AT_HEAD;
-    t->reset_at_data = bits & BIT_RESET_AT_DATA;
+    bool gone = (bits & BIT_GONE) && (bits & BIT_EOF); /* from inside the event */
+    t->reset_at_head = !gone && (bits & BIT_RESET_AT_HEAD);
+    t->reset_at_data = !gone && (bits & BIT_RESET_AT_DATA);
+    t->gone_at_head = gone && (bits & BIT_RESET_AT_HEAD);
+    t->gone_at_data = gone && (bits & BIT_RESET_AT_DATA);
+    t->gone_at_goaway = gone;
     if (client) {
         trace_request(t, "GET", true);
         trace_request(t, "POST", false);
@@ -69,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     start(&cut, data[0], &options);
     trace_feed(&whole, input, false);
     feed_cut(&cut, input, data[1]);
-    bool ends = whole.n_fatal + cut.n_fatal + whole.n_goaway + cut.n_goaway > 0; /* then it matters what was sent when */
+    bool ends = whole.gone_at_goaway || whole.n_fatal + cut.n_fatal + whole.n_goaway + cut.n_goaway > 0; /* then it matters what was sent when */
     if (!ends && whole.n_streams != cut.n_streams) {
         fprintf(stderr, "whole: %s\ncut:   %s\n", trace_text(&whole), trace_text(&cut));
         abort();

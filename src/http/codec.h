@@ -4,7 +4,7 @@
  * Calls go down through weir_codec_ops, events come up through the conn owner's weir_codec_conn_ops and each stream owner's
  * weir_codec_stream_ops. A codec never calls up from inside a call down, except from recv and conn_gone, from which all events come
  * (what a send or reset brings about is reported from an end-of-turn task), and except on_output and on_resume, which only
- * schedule. Send calls from inside events are fine. A codec must not be freed from inside its events: defer it.
+ * schedule. Send, reset and conn_gone from inside events are fine. A codec must not be freed from inside its events: defer it.
  *
  * The end of an exchange, HTTP/1: when both directions are complete, or the owner has reset the stream, on_stream_done comes; the
  * stream handle is not to be used after it. If the connection cannot carry another exchange (close asked for, framing that ends with

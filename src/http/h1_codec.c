@@ -73,6 +73,7 @@ static bool finish_exchange(struct weir_h1 *h1)
     }
     struct h1_stream *st = &h1->st;
     bool was_reset = st->reset_by_owner;
+    st->active = false; /* whatever the owner does inside the events below, he hears of the end once */
     h1->keep_alive = h1->keep_alive && !was_reset;
     if (!h1->keep_alive) {
         h1->rx = H1_RX_DEAD;
@@ -81,7 +82,6 @@ static bool finish_exchange(struct weir_h1 *h1)
         h1->rx = H1_RX_START;
         h1->n_blank = 0;
     }
-    st->active = false;
     h1->base.conn_ops->on_stream_done(&h1->base, &st->base);
     if (was_reset && !h1->fatal) {
         h1->fatal = "http1.stream_reset";
@@ -653,6 +653,7 @@ static void conn_gone(struct weir_codec *codec, enum weir_reset reason)
     struct weir_h1 *h1 = h1_of(codec);
     weir_task_cancel(&h1->task);
     h1->fatal = NULL;
+    h1->goaway_told = true; /* no need to */
     if (!finish_exchange(h1)) {
         lose_stream(h1, reason, "connection_gone");
     }

@@ -45,13 +45,33 @@ struct h2_stream *h2_stream_new(struct weir_h2 *h2, int32_t id)
     return st;
 }
 
+static void enter(struct weir_h2 *h2)
+{
+    h2->busy++;
+}
+
+static void leave(struct weir_h2 *h2)
+{
+    if (--h2->busy > 0) {
+        return;
+    }
+    while (!weir_list_empty(&h2->graves)) {
+        struct weir_list *first = weir_list_first(&h2->graves);
+        struct h2_stream *st = WEIR_CONTAINER_OF(first, struct h2_stream, link);
+        weir_list_unlink(first);
+        weir_buf_clear(&st->rx);
+        weir_buf_clear(&st->tx);
+        weir_slab_put(&h2->slab, st);
+    }
+}
+
 void h2_stream_free(struct weir_h2 *h2, struct h2_stream *st)
 {
-    weir_buf_clear(&st->rx);
-    weir_buf_clear(&st->tx);
-    weir_list_unlink(&st->link);
+    enter(h2);
     weir_list_unlink(&st->dirty);
-    weir_slab_put(&h2->slab, st);
+    weir_list_unlink(&st->link);
+    weir_list_push_back(&h2->graves, &st->link);
+    leave(h2);
 }
 
 static void detach(struct weir_h2 *h2, struct h2_stream *st)
@@ -189,6 +209,9 @@ static void settle(struct weir_h2 *h2)
     settle_streams(h2);
     h2_pump(h2);
     settle_streams(h2);
+    if (h2->dead) { /* by an owner, from inside an event */
+        return;
+    }
     if (h2->fatal) {
         tell_fatal(h2, h2->fatal);
     } else if (h2->terminated) {
@@ -204,7 +227,9 @@ static void on_task(struct weir_task *task)
 {
     struct weir_h2 *h2 = WEIR_CONTAINER_OF(task, struct weir_h2, task);
     if (!h2->dead) {
+        enter(h2);
         settle(h2);
+        leave(h2);
     }
 }
 
@@ -232,6 +257,9 @@ static void on_eof(struct weir_h2 *h2)
         if (!st->detached && !st->rx_end) {
             (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
             h2_stream_lose(h2, st, WEIR_RESET_CONN_TERMINATION, "http2.eof");
+        }
+        if (h2->dead) {
+            return;
         }
     }
     h2_tell_goaway(h2);
@@ -306,24 +334,23 @@ static void recv_bytes(struct weir_codec *codec, struct weir_buf *in, bool eof)
     struct weir_h2 *h2 = h2_of(codec);
     struct weir_buf taken;
     weir_buf_init(&taken, in->pool);
-    h2->in_session = true;
+    enter(h2);
     while (in->len > 0 && !h2->dead && !h2->fatal) {
         weir_buf_move_some(&taken, in, in->head->len);
         receive_segment(h2, &taken);
     }
-    h2->in_session = false;
     if (h2->dead || h2->fatal) {
         weir_buf_clear(in);
     }
-    if (h2->dead) {
-        return;
-    }
-    if (eof && !h2->eof) {
+    if (eof && !h2->eof && !h2->dead) {
         h2->eof = true;
         on_eof(h2);
     }
-    weir_task_cancel(&h2->task);
-    settle(h2);
+    if (!h2->dead) {
+        weir_task_cancel(&h2->task);
+        settle(h2);
+    }
+    leave(h2);
 }
 
 /* --- The rest of the interface. --- */
@@ -455,7 +482,9 @@ static void conn_gone(struct weir_codec *codec, enum weir_reset reason)
     }
     h2->dead = true;
     weir_task_cancel(&h2->task);
+    enter(h2);
     lose_all(h2, reason, "connection_gone");
+    leave(h2);
 }
 
 static void free_codec(struct weir_codec *codec)
@@ -560,6 +589,7 @@ struct weir_codec *weir_h2_codec_new(enum weir_codec_role role, struct weir_loop
     h2->control = (struct h2_bucket){.left = H2_CONTROL_BURST, .at_ms = weir_loop_now_ms(loop)};
     weir_list_init(&h2->streams);
     weir_list_init(&h2->dirty);
+    weir_list_init(&h2->graves);
     weir_slab_init(&h2->slab, sizeof(struct h2_stream), 4); /* an idle connection should cost little */
     weir_task_init(&h2->task, on_task);
     h2->session = session_new(h2);

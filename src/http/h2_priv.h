@@ -67,6 +67,8 @@ struct weir_h2 {
     struct weir_task task;
     struct weir_slab slab;
     struct weir_list streams, dirty;
+    struct weir_list graves; /* streams to free once no function of ours is at work on one */
+    uint32_t busy;           /* depth of those functions */
     uint32_t n_active; /* streams whose owner still hears of them */
     const struct weir_seg *seg; /* the segment being received */
     uint8_t head[9];            /* of the frame being received, while it is incomplete */
@@ -83,7 +85,6 @@ struct weir_h2 {
     uint32_t n_recent;                  /* ever entered */
     int32_t last_id;
 
-    bool in_session;  /* inside nghttp2: nothing may be serialised now */
     bool out_above;
     bool draining;    /* shutdown notice sent */
     bool goaway_told;
@@ -116,6 +117,7 @@ struct h2_stream *h2_stream_new(struct weir_h2 *h2, int32_t id);
 void h2_stream_lose(struct weir_h2 *h2, struct h2_stream *st, enum weir_reset reason, const char *detail);
 /** Both directions are complete, or the owner has reset it: on_stream_done. */
 void h2_stream_done(struct weir_h2 *h2, struct h2_stream *st);
+/** Forgets it; the memory goes when the outermost call of ours returns. */
 void h2_stream_free(struct weir_h2 *h2, struct h2_stream *st);
 /** Resets it towards the peer, tells the owner. */
 void h2_stream_refuse(struct weir_h2 *h2, struct h2_stream *st, uint32_t error, const char *detail);

@@ -58,6 +58,9 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct weir_h2 *h2 = user;
     int32_t id = frame->hd.stream_id;
     struct h2_stream *st = stream_of(session, id);
+    if (h2->dead) { /* by an owner, while this packet is being read */
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     if (frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }
@@ -331,6 +334,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct weir_h2 *h2 = user;
     struct h2_stream *st = stream_of(session, frame->hd.stream_id);
+    if (h2->dead) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     bool has_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     bool end = has_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     if (h2_is_server(h2) && (end || frame->hd.type == NGHTTP2_RST_STREAM)) {

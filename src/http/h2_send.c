@@ -159,7 +159,6 @@ void h2_pump(struct weir_h2 *h2)
     if (!h2->dead) {
         (void)h2_flood_outbound(h2); /* even then, what explains the end goes out */
     }
-    h2->in_session = true;
     while (!h2->dead && !h2->out_above && out->len < H2_OUT_MAX) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(h2->session, &bytes);
@@ -168,7 +167,6 @@ void h2_pump(struct weir_h2 *h2)
         }
         weir_buf_add(out, weir_slice((const char *)bytes, (size_t)n));
     }
-    h2->in_session = false;
     if (out->len != before) {
         h2->base.conn_ops->on_output(&h2->base);
     }

@@ -45,6 +45,12 @@ static void put_or_dash(struct weir_str *text, struct weir_slice s)
     weir_str_add(text, s.ptr ? s : WEIR_S("-"));
 }
 
+static void connection_gone(struct trace *t)
+{
+    weir_buf_clear(&t->in);
+    t->codec->ops->conn_gone(t->codec, WEIR_RESET_CONN_TERMINATION);
+}
+
 static void reply(struct trace *t, struct weir_codec_stream *cs, uint32_t status, const char *body)
 {
     struct weir_headers h;
@@ -100,6 +106,10 @@ static void on_headers(struct weir_codec_stream *cs, struct weir_headers *h, boo
         weir_str_printf(&text_of(t, cs)->s, "<%u", weir_headers_status(h));
     }
     put_fields(&text_of(t, cs)->s, h, true);
+    if (t->gone_at_head) {
+        connection_gone(t);
+        return;
+    }
     if (t->reset_at_head) {
         cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
         return;
@@ -140,6 +150,10 @@ static void on_data(struct weir_codec_stream *cs, struct weir_buf *data, bool en
     }
     if (t->switched || t->reply == TRACE_REPLY_ECHO) {
         cs->codec->ops->send_data(cs, data, end_stream);
+    }
+    if (t->gone_at_data) {
+        connection_gone(t);
+        return;
     }
     if (t->reset_at_data) {
         close_body(text_of(t, cs));
@@ -221,6 +235,9 @@ static void on_goaway(struct weir_codec *codec)
     struct trace *t = trace_of(codec);
     close_body(&t->text);
     t->n_goaway++;
+    if (t->gone_at_goaway) {
+        connection_gone(t);
+    }
     weir_str_adds(&t->text.s, t->quiet_end ? "" : "G");
 }
 

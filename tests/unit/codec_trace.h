@@ -38,6 +38,7 @@ struct trace {
     struct weir_str wrote; /* everything the codec put into out */
     enum trace_reply reply;
     bool reset_at_head, reset_at_data;
+    bool gone_at_head, gone_at_data, gone_at_goaway; /* the owner's connection closes from inside the event */
     bool switched;  /* protocols */
     bool quiet_end; /* neither goaway, done nor fatal are written down */
     bool ended;     /* a stream was done or reset */

@@ -494,6 +494,28 @@ static void test_owner_resets(void **state)
     trace_fini(&t);
 }
 
+/* The owner may close the connection from inside any event: he hears of each end once. */
+static void test_connection_closed_inside_events(void **state)
+{
+    (void)state;
+    struct trace t;
+    trace_init_h1(&t, WEIR_CODEC_SERVER, NULL);
+    t.gone_at_head = true;
+    trace_feed(&t, WEIR_S(POST("Content-Length: 3\r\n") "abc" GET("")), false);
+    assert_string_equal(trace_text(&t), ">POST / a{content-length: 3}x connection termination (connection_gone)");
+    trace_fini(&t);
+    trace_init_h1(&t, WEIR_CODEC_SERVER, NULL);
+    t.gone_at_data = true;
+    trace_feed(&t, WEIR_S(CHUNKED("3\r\nabc\r\n0\r\nX: y\r\n\r\n") GET("")), false);
+    assert_string_equal(trace_text(&t), CHUNKED_HEAD "\"abc\"x connection termination (connection_gone)");
+    trace_fini(&t);
+    trace_init_h1(&t, WEIR_CODEC_SERVER, NULL);
+    t.gone_at_goaway = true;
+    trace_feed(&t, WEIR_S(GET("Connection: close\r\n") GET("")), false);
+    assert_string_equal(trace_text(&t), ">GET / a{connection: close}.G;");
+    trace_fini(&t);
+}
+
 static void test_drain(void **state)
 {
     (void)state;
@@ -563,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_eof),
         cmocka_unit_test(test_connection_gone),
         cmocka_unit_test(test_owner_resets),
+        cmocka_unit_test(test_connection_closed_inside_events),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_too_much_is_not_swallowed),
     };

@@ -740,6 +740,40 @@ static void test_connection_gone(void **state)
     pair_fini(&p);
 }
 
+/* The owner may close the connection from inside any event, in the middle of a packet with more streams. */
+static void test_connection_closed_inside_events(void **state)
+{
+    (void)state;
+    for (int where = 0; where < 3; where++) {
+        struct weir_str input;
+        struct trace t;
+        weir_str_init(&input, 1u << 20);
+        put_start(&input);
+        put_headers(&input, 1, EH, POST);
+        put_headers(&input, 3, EH, POST);
+        put_frame(&input, DATA, 0, 1, WEIR_S("ab"));
+        put_frame(&input, GOAWAY, 0, 0, WEIR_S("\0\0\0\0\0\0\0\0"));
+        put_frame(&input, DATA, END_STREAM, 1, WEIR_S("cd"));
+        put_headers(&input, 5, EHS, GET);
+        trace_init_h2(&t, WEIR_CODEC_SERVER, NULL);
+        t.gone_at_head = where == 0;
+        t.gone_at_data = where == 1;
+        t.gone_at_goaway = where == 2;
+        trace_feed(&t, weir_str_slice(&input), false);
+        static const char *const want[] = {
+            ">POST / a{:scheme: http}x connection termination (connection_gone)",
+            ">POST / a{:scheme: http}\"ab\"x connection termination (connection_gone)"
+            ">POST / a{:scheme: http}x connection termination (connection_gone)",
+            ">POST / a{:scheme: http}\"ab\"x connection termination (connection_gone)"
+            ">POST / a{:scheme: http}x connection termination (connection_gone)G",
+        };
+        assert_string_equal(trace_text(&t), want[where]);
+        assert_int_equal(t.codec->ops->active(t.codec), 0);
+        trace_fini(&t);
+        weir_str_fini(&input);
+    }
+}
+
 static void test_preface(void **state)
 {
     (void)state;
@@ -840,6 +874,7 @@ int main(void)
         cmocka_unit_test(test_output_is_clean),
         cmocka_unit_test(test_concurrency_limit),
         cmocka_unit_test(test_connection_gone),
+        cmocka_unit_test(test_connection_closed_inside_events),
         cmocka_unit_test(test_preface),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
