@@ -11,6 +11,7 @@
 #define WEIR_CLEANUP(fn) __attribute__((cleanup(fn)))
 #define WEIR_UNUSED __attribute__((unused))
 #define WEIR_COLD __attribute__((cold, noinline))
+#define WEIR_ALWAYS_INLINE inline __attribute__((always_inline))
 #define WEIR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

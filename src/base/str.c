@@ -29,8 +29,7 @@ void weir_str_clear(struct weir_str *str)
     }
 }
 
-/* Room for `len` more bytes and the NUL; false when that passes the maximum. */
-static bool reserve(struct weir_str *str, size_t len)
+bool weir_str_reserve(struct weir_str *str, size_t len)
 {
     if (str->overflow || len > str->max - str->len) {
         str->overflow = true;
@@ -47,7 +46,7 @@ static bool reserve(struct weir_str *str, size_t len)
 
 void weir_str_add(struct weir_str *str, struct weir_slice s)
 {
-    if (!reserve(str, s.len)) {
+    if (!weir_str_reserve(str, s.len)) {
         return;
     }
     if (s.len > 0) {
@@ -88,7 +87,7 @@ void weir_str_printf(struct weir_str *str, const char *fmt, ...)
     va_end(ap);
     WEIR_ASSERT(len >= 0);
     size_t size = len < 0 ? 0 : (size_t)len;
-    if (reserve(str, size)) {
+    if (weir_str_reserve(str, size)) {
         if (size >= room) {
             (void)vsnprintf(str->ptr + str->len, size + 1, fmt, again);
         }

@@ -18,6 +18,9 @@ void weir_str_init(struct weir_str *str, size_t max);
 void weir_str_fini(struct weir_str *str);
 /** Empties it; keeps the memory. */
 void weir_str_clear(struct weir_str *str);
+/** Room for `len` more bytes and the NUL behind ptr + len, for writers that fill it themselves and set len; false (and overflow) when
+ * that passes the maximum. */
+bool weir_str_reserve(struct weir_str *str, size_t len);
 void weir_str_add(struct weir_str *str, struct weir_slice s);
 void weir_str_addc(struct weir_str *str, char c);
 void weir_str_adds(struct weir_str *str, const char *cstr);

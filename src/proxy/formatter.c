@@ -302,31 +302,82 @@ enum weir_err weir_format_new_json(struct weir_arena *arena, const void *fields,
 
 /* ---- running ---- */
 
-/* Where output goes: a string, or memory of an arena. */
+/* Where output goes: the room of a string or of an arena, filled directly; `grow` when it is used up. */
 struct sink {
-    struct weir_str *str;
+    char *at, *end;
+    char *start;          // of this output's memory
+    struct weir_str *str; // NULL: the arena
     struct weir_arena *arena;
-    char *ptr;
-    size_t len, cap;
 };
 
-static void put(struct sink *sink, struct weir_slice s)
+static void sink_from_str(struct sink *sink, struct weir_str *str)
+{
+    size_t room = str->cap ? WEIR_MIN(str->cap - 1, str->max) : 0;
+    sink->str = str;
+    sink->start = str->ptr;
+    sink->at = room ? str->ptr + str->len : NULL;
+    sink->end = room && !str->overflow ? str->ptr + room : sink->at;
+}
+
+/* Gives what was written to the string. */
+static void sink_to_str(struct sink *sink)
+{
+    if (!sink->at)
+        return;
+    sink->str->len = (size_t)(sink->at - sink->start);
+    *sink->at = '\0';
+}
+
+static WEIR_COLD bool grow(struct sink *sink, size_t len)
 {
     if (sink->str) {
-        weir_str_add(sink->str, s);
+        sink_to_str(sink);
+        /* At least a line at once. */
+        bool ok = (sink->str->max - sink->str->len > 512 && len < 512 && weir_str_reserve(sink->str, 512)) ||
+                  weir_str_reserve(sink->str, len);
+        sink_from_str(sink, sink->str);
+        return ok;
+    }
+    size_t used = (size_t)(sink->at - sink->start), cap = (used + len) * 2 + 128;
+    char *ptr = weir_arena_alloc(sink->arena, cap);
+    if (used)
+        memcpy(ptr, sink->start, used);
+    sink->start = ptr;
+    sink->at = ptr + used;
+    sink->end = ptr + cap;
+    return true;
+}
+
+/* Most pieces are short: two overlapping moves instead of a call. */
+static inline void copy_short(char *to, const char *from, size_t len)
+{
+    if (len >= 8) {
+        uint64_t head, tail;
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + len - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + len - 8, &tail, 8);
+    } else if (len >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, from, 4);
+        memcpy(&tail, from + len - 4, 4);
+        memcpy(to, &head, 4);
+        memcpy(to + len - 4, &tail, 4);
+    } else {
+        for (size_t i = 0; i < len; i++)
+            to[i] = from[i];
+    }
+}
+
+static WEIR_ALWAYS_INLINE void put(struct sink *sink, struct weir_slice s)
+{
+    if (WEIR_UNLIKELY(s.len > (size_t)(sink->end - sink->at)) && !grow(sink, s.len))
         return;
-    }
-    if (s.len > sink->cap - sink->len) {
-        size_t cap = (sink->len + s.len) * 2 + 128;
-        char *ptr = weir_arena_alloc(sink->arena, cap);
-        if (sink->len)
-            memcpy(ptr, sink->ptr, sink->len);
-        sink->ptr = ptr;
-        sink->cap = cap;
-    }
-    if (s.len)
-        memcpy(sink->ptr + sink->len, s.ptr, s.len);
-    sink->len += s.len;
+    if (s.len <= 16)
+        copy_short(sink->at, s.ptr, s.len);
+    else
+        memcpy(sink->at, s.ptr, s.len);
+    sink->at += s.len;
 }
 
 static bool is_control(char c)
@@ -334,8 +385,38 @@ static bool is_control(char c)
     return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
 }
 
+/* Is some byte of these eight below 0x20 or 0x7f? May say yes for bytes that are neither. */
+static inline bool may_have_control(uint64_t v)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
+    uint64_t below = (v - ones * 0x20) & ~v & highs;
+    uint64_t del = v ^ ones * 0x7f;
+    return (below | ((del - ones) & ~del & highs)) != 0;
+}
+
+static inline bool eight_may_have_control(const char *at)
+{
+    uint64_t v;
+    memcpy(&v, at, 8);
+    return may_have_control(v);
+}
+
+static inline bool may_need_escape(struct weir_slice s)
+{
+    if (s.len >= 8) {
+        for (size_t i = 0; i + 8 < s.len; i += 8)
+            if (WEIR_UNLIKELY(eight_may_have_control(s.ptr + i)))
+                return true;
+        return eight_may_have_control(s.ptr + s.len - 8);
+    }
+    for (size_t i = 0; i < s.len; i++)
+        if (is_control(s.ptr[i]))
+            return true;
+    return false;
+}
+
 /* Values come from peers: none may begin a record of its own. */
-static void put_escaped(struct sink *sink, struct weir_slice s)
+static WEIR_COLD void put_escaped(struct sink *sink, struct weir_slice s)
 {
     size_t done = 0;
     for (size_t i = 0; i < s.len; i++) {
@@ -352,41 +433,45 @@ static void put_escaped(struct sink *sink, struct weir_slice s)
     put(sink, weir_slice_from(s, done));
 }
 
-static struct weir_slice decimal(uint64_t number, char buf[24])
+static WEIR_COLD void put_json(struct sink *sink, const struct weir_value *value)
 {
-    char *at = buf + 24;
+    struct weir_str json;
+    weir_str_init(&json, TEXT_MAX);
+    weir_value_print_json(value, &json);
+    put(sink, weir_str_slice(&json));
+    weir_str_fini(&json);
+}
+
+static void put_number(struct sink *sink, uint64_t number)
+{
+    char buf[24], *at = buf + sizeof(buf);
     do {
         *--at = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    return weir_slice(at, (size_t)(buf + 24 - at));
+    put(sink, weir_slice(at, (size_t)(buf + sizeof(buf) - at)));
 }
 
-static void put_value(struct sink *sink, const struct weir_format *f, const struct weir_format_value *v)
+static inline void put_value(struct sink *sink, const struct weir_format *f,
+                             const struct weir_format_value *v)
 {
-    char digits[24];
     switch (v->kind) {
     case WEIR_FORMAT_NONE:
         if (!f->options.omit_empty)
             put(sink, WEIR_S("-"));
         break;
     case WEIR_FORMAT_TEXT:
-        if (f->options.escape)
+        if (f->options.escape && WEIR_UNLIKELY(may_need_escape(v->text)))
             put_escaped(sink, v->text);
         else
             put(sink, v->text);
         break;
     case WEIR_FORMAT_NUMBER:
-        put(sink, decimal(v->number, digits));
+        put_number(sink, v->number);
         break;
-    case WEIR_FORMAT_VALUE: {
-        struct weir_str json;
-        weir_str_init(&json, TEXT_MAX);
-        weir_value_print_json(v->value, &json);
-        put(sink, weir_str_slice(&json));
-        weir_str_fini(&json);
+    case WEIR_FORMAT_VALUE:
+        put_json(sink, v->value);
         break;
-    }
     }
 }
 
@@ -414,21 +499,28 @@ static void json_value(struct weir_str *out, const struct weir_format_value *v)
 /* Inside of a JSON string. */
 static void json_inner(struct weir_str *out, const struct weir_format *f, const struct weir_format_value *v)
 {
-    if (v->kind == WEIR_FORMAT_TEXT) {
+    struct weir_str json;
+    switch (v->kind) {
+    case WEIR_FORMAT_NONE:
+        if (!f->options.omit_empty)
+            weir_str_addc(out, '-');
+        break;
+    case WEIR_FORMAT_TEXT:
         weir_str_add_json(out, v->text);
-    } else if (v->kind == WEIR_FORMAT_VALUE) {
-        struct weir_str json;
+        break;
+    case WEIR_FORMAT_NUMBER:
+        weir_str_addu(out, v->number);
+        break;
+    case WEIR_FORMAT_VALUE:
         weir_str_init(&json, TEXT_MAX);
         weir_value_print_json(v->value, &json);
         weir_str_add_json(out, weir_str_slice(&json));
         weir_str_fini(&json);
-    } else {
-        struct sink sink = {.str = out};
-        put_value(&sink, f, v);
+        break;
     }
 }
 
-static void run(const struct weir_format *f, const struct weir_log_context *c, struct sink *sink)
+static void run_text(const struct weir_format *f, const struct weir_log_context *c, struct sink *sink)
 {
     struct weir_format_value v;
     for (const struct item *item = f->first; item; item = item->next) {
@@ -437,20 +529,37 @@ static void run(const struct weir_format *f, const struct weir_log_context *c, s
             continue;
         }
         weir_format_op_run(&item->op, c, &v);
+        put_value(sink, f, &v);
+    }
+}
+
+static void run_json(const struct weir_format *f, const struct weir_log_context *c, struct weir_str *out)
+{
+    struct weir_format_value v;
+    for (const struct item *item = f->first; item; item = item->next) {
+        if (item->mode == MODE_LITERAL) {
+            weir_str_add(out, item->literal);
+            continue;
+        }
+        weir_format_op_run(&item->op, c, &v);
         if (item->mode == MODE_JSON)
-            json_value(sink->str, &v);
-        else if (item->mode == MODE_INNER)
-            json_inner(sink->str, f, &v);
+            json_value(out, &v);
         else
-            put_value(sink, f, &v);
+            json_inner(out, f, &v);
     }
 }
 
 void weir_format_print(const struct weir_format *format, const struct weir_log_context *context,
                        struct weir_str *out)
 {
-    struct sink sink = {.str = out};
-    run(format, context, &sink);
+    if (format->json) {
+        run_json(format, context, out);
+        return;
+    }
+    struct sink sink = {0};
+    sink_from_str(&sink, out);
+    run_text(format, context, &sink);
+    sink_to_str(&sink);
 }
 
 bool weir_format_literal(const struct weir_format *format, struct weir_slice *ret)
@@ -486,9 +595,9 @@ struct weir_slice weir_format_eval(const struct weir_format *format, const struc
             return v.text;
         put_value(&sink, format, &v);
     } else {
-        run(format, context, &sink);
+        run_text(format, context, &sink);
     }
-    return sink.ptr ? weir_slice(sink.ptr, sink.len) : WEIR_S("");
+    return sink.start ? weir_slice(sink.start, (size_t)(sink.at - sink.start)) : WEIR_S("");
 }
 
 /* ---- configuration ---- */

@@ -125,17 +125,19 @@ static enum weir_err choose(struct weir_slice word, const char *const *words, un
 
 /* ---- times and durations ---- */
 
+enum { TIME_START = 0, TIME_EMIT = 1, TIME_LOCAL = 2 };
 static enum weir_err parse_time(PARSE_ARGS)
 {
     const struct weir_format_time *format = NULL;
-    if (args.len == 0)
+    if (args.len == 0 && !(op->which & TIME_LOCAL))
         return WEIR_OK;
+    if (args.len == 0)
+        args = WEIR_S("%Y-%m-%dT%H:%M:%E3S%z");
     enum weir_err result = weir_format_time_new(arena, args, &format, err);
     op->data = format;
     return result;
 }
 
-enum { TIME_START = 0, TIME_EMIT = 1, TIME_LOCAL = 2 };
 static void print_time(const struct weir_format_op *op, const struct weir_log_context *c,
                        struct weir_format_value *v)
 {
@@ -149,13 +151,13 @@ static void print_time(const struct weir_format_op *op, const struct weir_log_co
     weir_format_time_print(op->data, at, (op->which & TIME_LOCAL) != 0, v);
 }
 
-#define POINTS(X)                                                                      \
-    X(DS_RX_BEG, start_ns)                                                             \
-    X(DS_RX_END, last_rx_ns)                                                           \
-    X(US_TX_BEG, first_up_tx_ns)                                                       \
-    X(US_TX_END, last_up_tx_ns)                                                        \
-    X(US_RX_BEG, first_up_rx_ns) X(US_RX_END, last_up_rx_ns) X(DS_TX_BEG, first_tx_ns) \
-        X(DS_TX_END, last_tx_ns) X(END, end_ns)
+#define POINTS(X)                \
+    X(DS_RX_BEG, start_ns)       \
+    X(DS_RX_END, last_rx_ns)     \
+    X(US_TX_BEG, first_up_tx_ns) \
+    X(US_TX_END, last_up_tx_ns)  \
+    X(US_RX_BEG, first_up_rx_ns) \
+    X(US_RX_END, last_up_rx_ns) X(DS_TX_BEG, first_tx_ns) X(DS_TX_END, last_tx_ns) X(END, end_ns)
 enum point {
 #define X(name, field) POINT_##name,
     POINTS(X)

@@ -66,7 +66,7 @@ struct weir_format_time;
 WEIR_MUST_CHECK enum weir_err weir_format_time_new(struct weir_arena *arena, struct weir_slice format,
                                                    const struct weir_format_time **ret,
                                                    struct weir_format_error *reterr);
-/** `format` NULL = Envoy's default. Writes into v->buf. */
+/** `format` NULL = Envoy's default in UTC. Writes into v->buf. */
 void weir_format_time_print(const struct weir_format_time *format, int64_t wall_ns, bool local,
                             struct weir_format_value *v);
 

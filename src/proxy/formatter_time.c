@@ -143,20 +143,28 @@ static void put(char *at, unsigned value, unsigned digits)
     }
 }
 
-static void print_default(const struct tm *tm, uint32_t ns, bool local, struct weir_format_value *v)
+/* "2026-11-23T17:50:08.240Z". What is common to a second is kept. */
+static void print_default(int64_t s, uint32_t ns, struct weir_format_value *v)
 {
-    memcpy(v->buf, "0000-00-00T00:00:00.000Z", 24);
-    put(v->buf, (unsigned)(tm->tm_year + 1900), 4);
-    put(v->buf + 5, (unsigned)tm->tm_mon + 1, 2);
-    put(v->buf + 8, (unsigned)tm->tm_mday, 2);
-    put(v->buf + 11, (unsigned)tm->tm_hour, 2);
-    put(v->buf + 14, (unsigned)tm->tm_min, 2);
-    put(v->buf + 17, (unsigned)tm->tm_sec, 2);
+    static _Thread_local struct {
+        int64_t s;
+        char text[24];
+    } kept = {.text = "1970-01-01T00:00:00.000"};
+    if (s != kept.s) {
+        struct tm tm;
+        break_down(s, &tm);
+        kept.s = s;
+        put(kept.text, (unsigned)(tm.tm_year + 1900), 4);
+        put(kept.text + 5, (unsigned)tm.tm_mon + 1, 2);
+        put(kept.text + 8, (unsigned)tm.tm_mday, 2);
+        put(kept.text + 11, (unsigned)tm.tm_hour, 2);
+        put(kept.text + 14, (unsigned)tm.tm_min, 2);
+        put(kept.text + 17, (unsigned)tm.tm_sec, 2);
+    }
+    memcpy(v->buf, kept.text, 23);
     put(v->buf + 20, ns / 1000000, 3);
-    size_t len = 24;
-    if (local)
-        len = 23 + strftime(v->buf + 23, 16, "%z", tm);
-    v->text = weir_slice(v->buf, len);
+    v->buf[23] = 'Z';
+    v->text = weir_slice(v->buf, 24);
 }
 
 void weir_format_time_print(const struct weir_format_time *format, int64_t wall_ns, bool local,
@@ -166,13 +174,13 @@ void weir_format_time_print(const struct weir_format_time *format, int64_t wall_
     int64_t s = wall_ns / 1000000000;
     uint32_t ns = (uint32_t)(wall_ns % 1000000000);
     time_t seconds = (time_t)s;
-    if (!local || !localtime_r(&seconds, &tm))
-        break_down(s, &tm);
     v->kind = WEIR_FORMAT_TEXT;
     if (!format) {
-        print_default(&tm, ns, local, v);
+        print_default(s, ns, v);
         return;
     }
+    if (!local || !localtime_r(&seconds, &tm))
+        break_down(s, &tm);
     size_t len = 0;
     for (uint32_t i = 0; i < format->n; i++) {
         const struct part *part = &format->v[i];
