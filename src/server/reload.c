@@ -84,6 +84,7 @@ void weir_reload_begin(struct weir_server *server)
         weir_stat_inc(server->main->stats, server->base + WEIR_SERVER_STAT_reload_success);
         snapshot->loaded_wall_ns = server->main->loop->wall_ns;
         weir_manager_stats_adopted(server, server->snapshot, snapshot);
+        (void)weir_cluster_dns_set(server->dns, snapshot->clusters);
         hand_over(server, snapshot);
         weir_snapshot_unref(server->snapshot);
         server->snapshot = weir_snapshot_ref(snapshot);

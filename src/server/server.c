@@ -308,6 +308,7 @@ static void fini_server(struct weir_server *server)
         weir_free(server->threads[i].drain);
     }
     weir_free(server->threads);
+    weir_cluster_dns_free(server->dns);
     weir_snapshot_unref(server->snapshot);
     weir_worker_free(server->main);
     weir_calls_free(server->calls);
@@ -392,6 +393,7 @@ static int serve(struct weir_server *server)
     struct weir_admin *admin = weir_admin_sources_attach(server);
     server->signals = weir_signals_start(server);
     if (server->options->watch) server->watch = weir_watch_start(server);
+    weir_cluster_updates_start(server);
     start_threads(server);
     write_admin_address(server);
     log_listening(server);

@@ -7,6 +7,7 @@
 #include "proxy/hcm.h"
 #include "server/server.h"
 #include "server/worker.h"
+#include "upstream/cluster_dns.h"
 
 struct weir_signals;
 
@@ -38,6 +39,8 @@ struct weir_server {
     bool exiting;
     struct weir_str reload_error; /* of the last reload, empty if it went well */
     struct weir_timer drain_timer;
+    struct weir_cluster_dns *dns;
+    struct weir_timer warm_timer;
     uint64_t start_ns;
     weir_stat base; /* of WEIR_SERVER_STATS */
     weir_stat managers; /* manager_stats.c's */
@@ -62,6 +65,11 @@ bool weir_addresses_reserve(struct weir_server *server, struct weir_snapshot *sn
 /** Reloads when the configuration file (or a file it named when loaded) changes. */
 struct weir_watch *weir_watch_start(struct weir_server *server);
 void weir_watch_stop(struct weir_watch *watch);
+
+/* cluster_updates.c */
+/** Begins to look up the names of the snapshot's clusters and waits a while for the first answers. After the workers were made,
+ * before they run. */
+void weir_cluster_updates_start(struct weir_server *server);
 
 /* reload.c */
 void weir_reload_begin(struct weir_server *server);

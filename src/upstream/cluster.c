@@ -13,10 +13,25 @@ void weir_cluster_unref(struct weir_cluster *cluster)
 {
     if (!cluster || atomic_fetch_sub_explicit(&cluster->refs, 1, memory_order_acq_rel) != 1) return;
     weir_host_set_unref(cluster->hosts);
+    weir_host_set_unref(cluster->fixed);
     weir_host_slots_unref(cluster->slots);
     pthread_mutex_destroy(&cluster->hosts_lock);
     weir_arena_fini(&cluster->arena);
     weir_free(cluster);
+}
+
+struct weir_host *weir_cluster_host_new(struct weir_cluster *cluster, const struct weir_endpoint *endpoint, const struct weir_addr *addr)
+{
+    struct weir_host *host = weir_host_new(cluster->slots, cluster->registry, addr);
+    host->hostname = weir_arena_dup(&host->arena, endpoint->hostname.len ? endpoint->hostname : endpoint->name);
+    host->weight = endpoint->weight;
+    host->priority = endpoint->priority;
+    host->region = weir_arena_dup(&host->arena, endpoint->region);
+    host->zone = weir_arena_dup(&host->arena, endpoint->zone);
+    host->sub_zone = weir_arena_dup(&host->arena, endpoint->sub_zone);
+    host->metadata = endpoint->metadata;
+    atomic_init(&host->flags, endpoint->flags);
+    return host;
 }
 
 struct weir_host_set *weir_cluster_hosts(struct weir_cluster *cluster)

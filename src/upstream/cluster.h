@@ -88,6 +88,28 @@ struct weir_tcp_keepalive {
     uint32_t probes, time_s, interval_s;
 };
 
+enum weir_discovery { WEIR_DISCOVERY_STATIC, WEIR_DISCOVERY_STRICT_DNS, WEIR_DISCOVERY_LOGICAL_DNS };
+enum weir_dns_family { WEIR_DNS_AUTO, WEIR_DNS_V4_ONLY, WEIR_DNS_V6_ONLY, WEIR_DNS_V4_PREFERRED, WEIR_DNS_ALL };
+
+/** What an endpoint of the configuration says of its hosts. */
+struct weir_endpoint {
+    struct weir_slice name; /* to look up; absent for an address */
+    uint16_t port;
+    struct weir_slice hostname; /* endpoint.hostname */
+    struct weir_slice region, zone, sub_zone;
+    uint32_t weight, priority, flags;
+    const void *metadata;
+};
+/** How names are looked up; Envoy's defaults are set. */
+struct weir_dns_conf {
+    enum weir_dns_family family;
+    uint64_t refresh_ms;                        /* 5 s */
+    uint64_t failure_base_ms, failure_max_ms;   /* 0 = refresh_ms */
+    uint64_t jitter_ms;
+    bool respect_ttl;
+    bool wait; /* wait_for_warm_on_init */
+};
+
 /** Shared, immutable but for the atomics; reference-counted. A changed cluster is a new object. */
 struct weir_cluster {
     _Atomic uint32_t refs;
@@ -114,10 +136,18 @@ struct weir_cluster {
     struct weir_stats *registry;
     struct weir_stats_scope scope; /* "cluster.<name>." for dynamic names (upstream_rq_200 …) */
     struct weir_tcp_keepalive keepalive;
+    enum weir_discovery discovery;
+    struct weir_dns_conf dns;
+    struct weir_endpoint *names;    /* endpoints to look up */
+    uint32_t n_names;
+    uint32_t overprovisioning;
+    struct weir_host_set *fixed;    /* hosts whose addresses are given */
     struct weir_host_slots *slots;  /* which host indexes are in use */
     pthread_mutex_t hosts_lock;     /* over `hosts`: taken when membership changes, never on a request's path */
     struct weir_host_set *hosts;    /* current members; see weir_cluster_hosts */
 };
+/** A host of this cluster at `addr`, as `endpoint` describes it; one reference. */
+struct weir_host *weir_cluster_host_new(struct weir_cluster *cluster, const struct weir_endpoint *endpoint, const struct weir_addr *addr);
 /** The current members, with a reference for the caller. Any thread. */
 struct weir_host_set *weir_cluster_hosts(struct weir_cluster *cluster);
 /** Replaces the members (takes the reference to `set`). Main thread; weir_cluster_worker_hosts_changed tells the workers. */

@@ -26,6 +26,7 @@ typedef Envoy__Extensions__Upstreams__Http__V3__HttpProtocolOptions HttpOptions;
 #define MAX_RETRIES 3
 #define PANIC_THRESHOLD 50
 #define OVERPROVISIONING 140
+#define DNS_REFRESH_MS 5000
 #define PRIORITY_MAX 128 /* endpoint.proto's own rule */
 
 struct build {
@@ -51,7 +52,9 @@ static void add_host(struct build *b, struct weir_host *host)
     b->hosts[b->n_hosts++] = host;
 }
 
-static bool parse_socket_address(struct build *b, const Envoy__Config__Core__V3__SocketAddress *sa, struct weir_addr *ret)
+/* An endpoint's address: an address into `ret`, or a name into `endpoint` where the cluster looks names up. */
+static bool parse_socket_address(struct build *b, const Envoy__Config__Core__V3__SocketAddress *sa, struct weir_endpoint *endpoint,
+                                 struct weir_addr *ret)
 {
     if (sa->port_specifier_case != ENVOY__CONFIG__CORE__V3__SOCKET_ADDRESS__PORT_SPECIFIER_PORT_VALUE) {
         fail(b, sa, NULL, -1, "an endpoint needs \"port_value\"");
@@ -59,16 +62,16 @@ static bool parse_socket_address(struct build *b, const Envoy__Config__Core__V3_
     }
     if (sa->port_value > 65535) return false; /* the schema's rule has said so */
     if (weir_addr_parse_ip(weir_slice_str(sa->address), (uint16_t)sa->port_value, ret) == WEIR_OK) return true;
-    bool is_static = b->proto->cluster_discovery_type_case != ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_DISCOVERY_TYPE_CLUSTER_TYPE &&
-                     b->proto->type == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DISCOVERY_TYPE__STATIC;
-    if (!is_static) return false; /* a name is right there; the type was refused */
+    endpoint->name = weir_arena_dup(&b->cluster->arena, weir_slice_str(sa->address));
+    endpoint->port = (uint16_t)sa->port_value;
+    if (b->cluster->discovery != WEIR_DISCOVERY_STATIC) return true;
     fail(b, sa, "address", -1, "malformed IP address: \"%s\" is a name, and a STATIC cluster looks no names up", sa->address);
     weir_config_hint(b->config, "write \"type: STRICT_DNS\" or \"type: LOGICAL_DNS\" in this cluster");
     return false;
 }
 
 static bool parse_address(struct build *b, const void *owner, const Envoy__Config__Core__V3__Address *address,
-                          struct weir_addr *ret)
+                          struct weir_endpoint *endpoint, struct weir_addr *ret)
 {
     if (!address) {
         fail(b, owner, NULL, -1, "an endpoint needs \"address\"");
@@ -76,7 +79,7 @@ static bool parse_address(struct build *b, const void *owner, const Envoy__Confi
     }
     switch (address->address_case) {
     case ENVOY__CONFIG__CORE__V3__ADDRESS__ADDRESS_SOCKET_ADDRESS:
-        return parse_socket_address(b, address->socket_address, ret);
+        return parse_socket_address(b, address->socket_address, endpoint, ret);
     case ENVOY__CONFIG__CORE__V3__ADDRESS__ADDRESS_PIPE:
         if (weir_addr_parse_unix(weir_slice_str(address->pipe->path), ret) == WEIR_OK) return true;
         fail(b, address->pipe, "path", -1, "too long for a Unix socket (at most 107 bytes)");
@@ -105,26 +108,38 @@ static uint32_t flags_of(Envoy__Config__Core__V3__HealthStatus status)
     }
 }
 
+static void add_name(struct build *b, const struct weir_endpoint *endpoint)
+{
+    struct weir_cluster *cluster = b->cluster;
+    struct weir_endpoint *v = WEIR_ARENA_ARRAY(&cluster->arena, struct weir_endpoint, cluster->n_names + 1);
+    if (cluster->n_names) memcpy(v, cluster->names, cluster->n_names * sizeof(*v));
+    v[cluster->n_names++] = *endpoint;
+    cluster->names = v;
+}
+
 static void add_endpoint(struct build *b, const LocalityEndpoints *group, const LbEndpoint *lb)
 {
+    struct weir_arena *arena = &b->cluster->arena;
     struct weir_addr addr;
     if (lb->host_identifier_case != ENVOY__CONFIG__ENDPOINT__V3__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT) {
         fail(b, lb, NULL, -1, "needs \"endpoint\" with its address");
         return;
     }
-    if (!parse_address(b, lb->endpoint, lb->endpoint->address, &addr)) return;
-    struct weir_host *host = weir_host_new(b->cluster->slots, b->stats, &addr);
-    host->hostname = weir_arena_dup(&host->arena, weir_proto_str(lb->endpoint->hostname));
-    host->weight = weir_u32_value(lb->load_balancing_weight, 1);
-    host->priority = group->priority;
+    struct weir_endpoint endpoint = {
+        .hostname = weir_arena_dup(arena, weir_proto_str(lb->endpoint->hostname)),
+        .weight = weir_u32_value(lb->load_balancing_weight, 1),
+        .priority = group->priority,
+        .flags = flags_of(lb->health_status),
+        .metadata = lb->metadata,
+    };
     if (group->locality) {
-        host->region = weir_arena_dup(&host->arena, weir_proto_str(group->locality->region));
-        host->zone = weir_arena_dup(&host->arena, weir_proto_str(group->locality->zone));
-        host->sub_zone = weir_arena_dup(&host->arena, weir_proto_str(group->locality->sub_zone));
+        endpoint.region = weir_arena_dup(arena, weir_proto_str(group->locality->region));
+        endpoint.zone = weir_arena_dup(arena, weir_proto_str(group->locality->zone));
+        endpoint.sub_zone = weir_arena_dup(arena, weir_proto_str(group->locality->sub_zone));
     }
-    host->metadata = lb->metadata;
-    atomic_init(&host->flags, flags_of(lb->health_status));
-    add_host(b, host);
+    if (!parse_address(b, lb->endpoint, lb->endpoint->address, &endpoint, &addr)) return;
+    if (endpoint.name.len) add_name(b, &endpoint);
+    else add_host(b, weir_cluster_host_new(b->cluster, &endpoint, &addr));
 }
 
 /* Priorities must follow each other from 0 (Envoy: a gap would be a level without hosts). */
@@ -146,17 +161,57 @@ static void build_hosts(struct build *b)
 {
     const LoadAssignment *assignment = b->proto->load_assignment;
     uint32_t overprovisioning = OVERPROVISIONING;
+    size_t n_endpoints = 0;
     if (assignment) {
         for (size_t i = 0; i < assignment->n_endpoints; i++)
-            for (size_t j = 0; j < assignment->endpoints[i]->n_lb_endpoints; j++)
+            for (size_t j = 0; j < assignment->endpoints[i]->n_lb_endpoints; j++, n_endpoints++)
                 add_endpoint(b, assignment->endpoints[i], assignment->endpoints[i]->lb_endpoints[j]);
         check_priorities(b, assignment);
         if (assignment->policy)
             overprovisioning = weir_u32_value(assignment->policy->overprovisioning_factor, OVERPROVISIONING);
     }
-    b->cluster->hosts = weir_host_set_new(b->hosts, b->n_hosts, overprovisioning);
+    if (b->cluster->discovery == WEIR_DISCOVERY_LOGICAL_DNS && n_endpoints != 1)
+        fail(b, b->proto, "load_assignment", -1, "a LOGICAL_DNS cluster has exactly one endpoint, this one has %zu", n_endpoints);
+    b->cluster->overprovisioning = overprovisioning;
+    b->cluster->fixed = weir_host_set_new(b->hosts, b->n_hosts, overprovisioning);
+    b->cluster->hosts = weir_host_set_ref(b->cluster->fixed);
     for (uint32_t i = 0; i < b->n_hosts; i++) weir_host_unref(b->hosts[i]);
     weir_free(b->hosts);
+}
+
+/* ---- looking names up ---- */
+
+static enum weir_dns_family family_of(Envoy__Config__Cluster__V3__Cluster__DnsLookupFamily family)
+{
+    static const enum weir_dns_family families[] = {
+        [ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DNS_LOOKUP_FAMILY__AUTO] = WEIR_DNS_AUTO,
+        [ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DNS_LOOKUP_FAMILY__V4_ONLY] = WEIR_DNS_V4_ONLY,
+        [ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DNS_LOOKUP_FAMILY__V6_ONLY] = WEIR_DNS_V6_ONLY,
+        [ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DNS_LOOKUP_FAMILY__V4_PREFERRED] = WEIR_DNS_V4_PREFERRED,
+        [ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DNS_LOOKUP_FAMILY__ALL] = WEIR_DNS_ALL,
+    };
+    return (size_t)family < WEIR_COUNTOF(families) ? families[family] : WEIR_DNS_AUTO;
+}
+
+static void build_discovery(struct build *b)
+{
+    const Cluster *proto = b->proto;
+    struct weir_cluster *cluster = b->cluster;
+    if (proto->cluster_discovery_type_case == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_DISCOVERY_TYPE_TYPE) {
+        if (proto->type == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DISCOVERY_TYPE__STRICT_DNS) cluster->discovery = WEIR_DISCOVERY_STRICT_DNS;
+        if (proto->type == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DISCOVERY_TYPE__LOGICAL_DNS) cluster->discovery = WEIR_DISCOVERY_LOGICAL_DNS;
+    }
+    struct weir_dns_conf *dns = &cluster->dns;
+    dns->family = family_of(proto->dns_lookup_family);
+    dns->refresh_ms = WEIR_MAX(weir_duration_ms(proto->dns_refresh_rate, DNS_REFRESH_MS), 1);
+    dns->jitter_ms = weir_duration_ms(proto->dns_jitter, 0);
+    dns->respect_ttl = proto->respect_dns_ttl;
+    dns->wait = weir_bool_value(proto->wait_for_warm_on_init, true);
+    if (!proto->dns_failure_refresh_rate) return;
+    dns->failure_base_ms = WEIR_MAX(weir_duration_ms(proto->dns_failure_refresh_rate->base_interval, DNS_REFRESH_MS), 1);
+    dns->failure_max_ms = weir_duration_ms(proto->dns_failure_refresh_rate->max_interval, dns->failure_base_ms * 10);
+    if (dns->failure_max_ms < dns->failure_base_ms)
+        fail(b, proto->dns_failure_refresh_rate, "max_interval", -1, "is less than base_interval");
 }
 
 /* ---- circuit breakers ---- */
@@ -382,6 +437,7 @@ struct weir_cluster *weir_cluster_new(struct weir_config *config, const Cluster 
     cluster->buffer_limit = weir_u32_value(proto->per_connection_buffer_limit_bytes, BUFFER_LIMIT);
     if (!weir_config_check_supported(config, proto, &weir_cluster_fields)) b.failed = true;
     register_stats(&b);
+    build_discovery(&b);
     build_hosts(&b);
     build_resources(&b);
     build_protocol(&b);
