@@ -4,11 +4,12 @@
 import json
 import os
 import random
+import re
 import subprocess
 
 import pytest
 
-from harness.proxy import envoy_binary, weir_binary
+from harness.proxy import cluster, envoy_binary, http_config, weir_binary
 
 FRAME = """
 static_resources:
@@ -101,3 +102,31 @@ def test_reads_what_envoy_reads(tmp_path, place, field, value):
         assert not refused
     elif not refused:
         assert any(reason in json.dumps(reports) + value for reason in LENIENT)
+
+
+DUMPED = http_config(
+    """
+- name: first
+  match: {prefix: /a, caseSensitive: false, headers: [{name: x, string_match: {exact: v, ignore_case: true}}]}
+  route: {cluster: one, timeout: 1.5s, prefix_rewrite: /b, idle_timeout: {seconds: 3}}
+  request_headers_to_add: [{header: {key: k, value: "\u00e4 \\" \\\\ <>"}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}]
+  metadata: {filter_metadata: {m: {a: 1, b: 1.5, c: null, d: [x, {}], e: 0x10}}}
+- {match: {safe_regex: {regex: "/r.*"}}, redirect: {path_redirect: /, response_code: FOUND}}
+- {match: {prefix: /}, direct_response: {status: 404, body: {inline_string: ""}}}
+""",
+    cluster("one", 1, extra="per_connection_buffer_limit_bytes: 0\nlb_policy: least_request"),
+)
+
+
+def dump(proxy):
+    """/config_dump, without what is of the process and not of the configuration."""
+    found = json.loads(proxy.admin("/config_dump")[2])
+    for part in found["configs"]:
+        part.get("bootstrap", {}).pop("node", None)
+    return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME", json.dumps(found, indent=1, sort_keys=True))
+
+
+def test_config_dump_is_envoys(pairs):
+    """Value for value: names, numbers, durations, escapes. (Envoy prints the keys of a Struct in the order of its hash.)"""
+    weir, envoy = pairs(DUMPED).each(dump)
+    assert weir == envoy
