@@ -50,10 +50,10 @@ static const struct weir_supported_field plugin_fields[] = {
     {.name = "capability_restriction_config"},
     {.name = "allow_on_headers_stop_iteration"},
 };
-static const struct weir_supported_fields plugin_supported =
+const struct weir_supported_fields wasm_plugin_fields =
     WEIR_SUPPORTED(envoy__extensions__wasm__v3__plugin_config__descriptor, plugin_fields);
 
-static const struct weir_supported_field filter_fields[] = {{.name = "config", .nested = &plugin_supported}};
+static const struct weir_supported_field filter_fields[] = {{.name = "config", .nested = &wasm_plugin_fields}};
 const struct weir_supported_fields weir_wasm_filter_fields =
     WEIR_SUPPORTED(envoy__extensions__filters__http__wasm__v3__wasm__descriptor, filter_fields);
 
@@ -384,7 +384,7 @@ static enum weir_err try_canary(struct weir_conf_ctx *ctx, const PluginConfig *c
 
 static enum weir_err check(struct weir_conf_ctx *ctx, const PluginConfig *conf)
 {
-    bool good = weir_config_check_supported(ctx->config, conf, &plugin_supported);
+    bool good = weir_config_check_supported(ctx->config, conf, &wasm_plugin_fields);
     if (!ctx->wasm) {
         weir_config_error(ctx->config, conf, NULL, -1, "Wasm plugins cannot be used in this place");
         return WEIR_ERR_INVALID;

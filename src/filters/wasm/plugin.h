@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "config/supported.h"
 #include "filters/wasm/runtime.h"
 #include "proxy/conf_ctx.h"
 #include "proxy/http_call.h"
@@ -248,6 +249,8 @@ enum weir_wasm_status wasm_foreign(struct weir_wasm_context *ctx, struct weir_sl
                                    struct weir_str *ret);
 
 /* config.c */
+/** What is implemented of PluginConfig. */
+extern const struct weir_supported_fields wasm_plugin_fields;
 /** Reads a PluginConfig and makes (or finds) the plugin; reports faults at `msg`. Returns a reference that the caller owns. */
 WEIR_MUST_CHECK enum weir_err wasm_plugin_read(struct weir_conf_ctx *ctx, const void *plugin_config,
                                                struct weir_wasm_plugin **ret);
