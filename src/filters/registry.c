@@ -26,6 +26,17 @@ static const struct weir_filter_ops *const http_filters[] = {
 const struct weir_filter_registry weir_http_filters = {.v = http_filters, .n = WEIR_COUNTOF(http_filters)};
 
 static const struct weir_net_filter_ops *const net_filters[] = {
+#ifdef WEIR_WASM
+    &weir_net_filter_wasm,
+#endif
     &weir_hcm_ops,
 };
 const struct weir_net_filter_registry weir_net_filters = {.v = net_filters, .n = WEIR_COUNTOF(net_filters)};
+
+static const struct weir_access_logger_ops *const access_loggers[] = {
+#ifdef WEIR_WASM
+    &weir_access_logger_wasm,
+#endif
+    NULL,
+};
+const struct weir_access_logger_registry weir_plugin_access_loggers = {.v = access_loggers, .n = WEIR_COUNTOF(access_loggers) - 1};

@@ -234,6 +234,18 @@ void weir_server_print_diag(const struct weir_server *server, struct weir_source
     weir_config_seal(source->config);
 }
 
+/* Those with sinks of their own and those that are plugins, in one table. */
+static const struct weir_access_logger_registry *all_access_loggers(void)
+{
+    static const struct weir_access_logger_ops *rows[16];
+    static struct weir_access_logger_registry all = {.v = rows};
+    const struct weir_access_logger_registry *parts[] = {&weir_access_loggers, &weir_plugin_access_loggers};
+    all.n = 0;
+    for (size_t p = 0; p < WEIR_COUNTOF(parts); p++)
+        for (uint32_t i = 0; i < parts[p]->n && all.n < WEIR_COUNTOF(rows); i++) rows[all.n++] = parts[p]->v[i];
+    return &all;
+}
+
 static struct weir_wasm_runtime *make_wasm(const struct weir_options *options, struct weir_stats *stats)
 {
     const struct weir_wasm_runtime_opts opts = {
@@ -288,7 +300,7 @@ static void init_server(struct weir_server *server, const struct weir_options *o
         .http_filters = &weir_http_filters,
         .admin_filters = &weir_admin_filters,
         .net_filters = &weir_net_filters,
-        .access_loggers = &weir_access_loggers,
+        .access_loggers = all_access_loggers(),
         .wasm = server->wasm,
         .validate_only = options->mode == WEIR_MODE_VALIDATE,
         .allow_unknown_fields = options->allow_unknown_static_fields,

@@ -80,7 +80,7 @@ FAULTS = {
 def module(tmp_path_factory):
     """The guest, and behind the proxy a service that answers everything."""
     out = tmp_path_factory.mktemp("guest") / "misbehave.wasm"
-    command = ["clang", "--target=wasm32", "-O1", "-g", "-nostdlib", "-Wl,--no-entry", "-Wl,--export-dynamic"]
+    command = ["clang", "--target=wasm32", "-O1", "-g", "-fno-builtin", "-nostdlib", "-Wl,--no-entry", "-Wl,--export-dynamic"]
     subprocess.run([*command, "-o", out, ROOT / "tests/guests/misbehave.c"], check=True)
     service = Proxy(SERVICE)
     yield out, service.port

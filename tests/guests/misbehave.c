@@ -1,6 +1,6 @@
 /* A filter that does wrong on demand: "x-do: <callback>:<fault>[,…]" in the request, or the same in the plugin's configuration for
  * callbacks of the root. Callbacks by their short names (request_headers, tick …). Raw imports, no SDK: it must be free to lie.
- * Build: clang --target=wasm32 -O1 -g -nostdlib -Wl,--no-entry -Wl,--export-dynamic -o misbehave.wasm misbehave.c */
+ * Build: clang --target=wasm32 -O1 -g -fno-builtin -nostdlib -Wl,--no-entry -Wl,--export-dynamic -o misbehave.wasm misbehave.c */
 typedef unsigned u32;
 typedef unsigned long long u64;
 

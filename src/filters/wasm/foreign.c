@@ -115,8 +115,8 @@ static enum weir_wasm_status set_filter_state(struct weir_wasm_context *ctx, str
     }
     if (args.len > 0 || path.len == 0) return WEIR_WASM_BAD_ARGUMENT;
     if (!s) return WEIR_WASM_NOT_FOUND;
-    if (path.len + value.len > WEIR_WASM_PROPERTY_BYTES_MAX - s->property_bytes) return WEIR_WASM_INTERNAL_FAILURE;
-    s->property_bytes += (uint32_t)(path.len + value.len);
+    if (path.len + value.len > WEIR_WASM_PROPERTY_BYTES_MAX - s->ctx.property_bytes) return WEIR_WASM_INTERNAL_FAILURE;
+    s->ctx.property_bytes += (uint32_t)(path.len + value.len);
     struct weir_stream *stream = s->f->stream;
     return weir_info_set_filter_state(&stream->info, &stream->arena, path, value, false) == WEIR_OK ? WEIR_WASM_OK
                                                                                                    : WEIR_WASM_BAD_ARGUMENT;

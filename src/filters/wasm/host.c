@@ -21,6 +21,13 @@ static struct wasm_stream *stream_of(struct weir_wasm_context *ctx)
     return context->kind == WASM_HTTP ? WEIR_CONTAINER_OF(context, struct wasm_stream, ctx) : NULL;
 }
 
+static struct wasm_conn *conn_of(struct weir_wasm_context *ctx)
+{
+    if (!ctx) return NULL;
+    struct wasm_context *context = context_of(ctx);
+    return context->kind == WASM_NET ? WEIR_CONTAINER_OF(context, struct wasm_conn, ctx) : NULL;
+}
+
 static struct weir_wasm_worker *worker_of(struct weir_vm *vm)
 {
     struct wasm_instance *in = vm->user;
@@ -91,12 +98,27 @@ static void host_random(struct weir_vm *vm, void *out, size_t len)
 
 /* ---- header maps ---- */
 
+/* Of a finished request, for access loggers. */
+static struct weir_headers *entry_map(const struct wasm_entry *entry, enum weir_wasm_map map)
+{
+    const struct weir_headers *found = NULL;
+    if (map == WEIR_WASM_MAP_REQUEST_HEADERS) found = entry->log->request_headers;
+    if (map == WEIR_WASM_MAP_RESPONSE_HEADERS) found = entry->log->response_headers;
+    if (map == WEIR_WASM_MAP_RESPONSE_TRAILERS) found = entry->log->response_trailers;
+    union {
+        const struct weir_headers *in;
+        struct weir_headers *out;
+    } read_only = {.in = found}; /* map_of's results are written through writable_map alone */
+    return read_only.out;
+}
+
 static struct weir_headers *map_of(struct weir_wasm_context *ctx, enum weir_wasm_map map)
 {
     if (!ctx) return NULL;
     /* Answers of calls are read through the root, also with a stream as effective context. */
     if (map == WEIR_WASM_MAP_CALL_HEADERS || map == WEIR_WASM_MAP_CALL_TRAILERS)
         return wasm_call_map(context_of(ctx)->root, map == WEIR_WASM_MAP_CALL_TRAILERS);
+    if (context_of(ctx)->kind == WASM_LOG) return entry_map(WEIR_CONTAINER_OF(context_of(ctx), struct wasm_entry, ctx), map);
     struct wasm_stream *s = stream_of(ctx);
     if (!s) return NULL;
     struct weir_stream *stream = s->f->stream;
@@ -283,6 +305,8 @@ static enum weir_wasm_status host_buffer(struct weir_wasm_context *ctx, enum wei
     case WEIR_WASM_BUFFER_FOREIGN: ret->bytes = root->foreign_args; return WEIR_WASM_OK;
     case WEIR_WASM_BUFFER_DOWNSTREAM:
     case WEIR_WASM_BUFFER_UPSTREAM:
+        ret->head = conn_of(ctx) ? conn_of(ctx)->data[type == WEIR_WASM_BUFFER_UPSTREAM] : NULL;
+        return ret->head ? WEIR_WASM_OK : WEIR_WASM_NOT_FOUND;
     case WEIR_WASM_BUFFER_GRPC:
     case WEIR_WASM_BUFFER_COUNT: return WEIR_WASM_NOT_FOUND;
     }
@@ -292,6 +316,9 @@ static enum weir_wasm_status host_buffer(struct weir_wasm_context *ctx, enum wei
 static struct weir_buf *host_buffer_writable(struct weir_wasm_context *ctx, enum weir_wasm_buffer_type type)
 {
     struct wasm_stream *s = stream_of(ctx);
+    struct wasm_conn *c = conn_of(ctx);
+    if (c && (type == WEIR_WASM_BUFFER_DOWNSTREAM || type == WEIR_WASM_BUFFER_UPSTREAM))
+        return c->data[type == WEIR_WASM_BUFFER_UPSTREAM];
     if (!s || type > WEIR_WASM_BUFFER_RESPONSE_BODY) return NULL;
     enum weir_direction d = type == WEIR_WASM_BUFFER_REQUEST_BODY ? WEIR_REQUEST : WEIR_RESPONSE;
     struct weir_buf *held = d == WEIR_REQUEST ? weir_filter_request_buffer(s->f) : weir_filter_response_buffer(s->f);
@@ -305,15 +332,6 @@ static struct weir_buf *host_buffer_writable(struct weir_wasm_context *ctx, enum
 }
 
 /* ---- the stream ---- */
-
-static void want(struct wasm_stream *s, enum wasm_effect effect)
-{
-    s->effects |= (uint8_t)effect;
-    struct weir_wasm_worker *ww = s->ctx.root->instance->ww;
-    if (weir_list_linked(&s->pending)) return;
-    weir_list_push_back(&ww->pending, &s->pending);
-    wasm_worker_schedule(ww);
-}
 
 static struct weir_slice reply_details(struct weir_arena *arena, struct weir_slice details)
 {
@@ -352,16 +370,21 @@ static enum weir_wasm_status host_local_reply(struct weir_wasm_context *ctx, con
         .grpc_status = from->grpc_status,
     };
     s->reply = reply;
-    want(s, WASM_REPLY);
+    wasm_context_want(&s->ctx, WASM_REPLY);
     return WEIR_WASM_OK;
 }
 
 static enum weir_wasm_status host_continue(struct weir_wasm_context *ctx, enum weir_wasm_stream_type type)
 {
+    static const enum wasm_effect effects[WEIR_WASM_STREAM_COUNT] = {
+        [WEIR_WASM_STREAM_REQUEST] = WASM_CONTINUE_REQUEST,
+        [WEIR_WASM_STREAM_RESPONSE] = WASM_CONTINUE_RESPONSE,
+        [WEIR_WASM_STREAM_DOWNSTREAM] = WASM_CONTINUE_DOWNSTREAM,
+    };
     struct wasm_stream *s = stream_of(ctx);
-    if (!s || s->logging) return WEIR_WASM_OK;
-    if (type == WEIR_WASM_STREAM_REQUEST) want(s, WASM_CONTINUE_REQUEST);
-    if (type == WEIR_WASM_STREAM_RESPONSE) want(s, WASM_CONTINUE_RESPONSE);
+    struct wasm_conn *c = conn_of(ctx);
+    if (s && !s->logging && effects[type]) wasm_context_want(&s->ctx, effects[type]);
+    if (c && effects[type]) wasm_context_want(&c->ctx, effects[type]);
     return WEIR_WASM_OK;
 }
 
@@ -369,7 +392,9 @@ static enum weir_wasm_status host_close(struct weir_wasm_context *ctx, enum weir
 {
     (void)type;
     struct wasm_stream *s = stream_of(ctx);
-    if (s && !s->logging) want(s, WASM_CLOSE);
+    struct wasm_conn *c = conn_of(ctx);
+    if (s && !s->logging) wasm_context_want(&s->ctx, WASM_CLOSE);
+    if (c) wasm_context_want(&c->ctx, WASM_CLOSE);
     return WEIR_WASM_OK;
 }
 

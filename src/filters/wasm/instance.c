@@ -213,6 +213,57 @@ static struct wasm_root *root_start(struct wasm_instance *in, struct weir_wasm_p
     return NULL;
 }
 
+/* ---- contexts of streams and connections ---- */
+
+bool wasm_context_make(struct wasm_context *ctx, enum wasm_kind kind, struct wasm_root *root)
+{
+    ctx->kind = kind;
+    ctx->root = root;
+    ctx->made = true;
+    wasm_root_hold(root);
+    weir_list_push_back(&root->streams, &ctx->link);
+    weir_vm_add_context(root->instance->vm, &ctx->base, &root->ctx.base);
+    wasm_count(root->instance->ww, root->plugin, WASM_STAT_streams_active);
+    return wasm_call(ctx, WEIR_WASM_CB_CONTEXT_CREATE, (uint32_t[]){ctx->base.id, root->ctx.base.id}, NULL);
+}
+
+void wasm_context_end(struct wasm_context *ctx)
+{
+    struct wasm_root *root = ctx->root;
+    if (!root->instance->failed && ctx->base.id != 0) {
+        uint32_t ignored;
+        (void)(wasm_call(ctx, WEIR_WASM_CB_DONE, (uint32_t[]){ctx->base.id}, &ignored) &&
+               wasm_call(ctx, WEIR_WASM_CB_DELETE, (uint32_t[]){ctx->base.id}, NULL));
+        weir_vm_remove_context(root->instance->vm, &ctx->base);
+    }
+    weir_list_unlink(&ctx->pending);
+    weir_list_unlink(&ctx->link);
+    wasm_uncount(root->instance->ww, root->plugin, WASM_STAT_streams_active);
+    ctx->made = false;
+    wasm_root_release(root);
+}
+
+void wasm_context_want(struct wasm_context *ctx, enum wasm_effect effect)
+{
+    struct weir_wasm_worker *ww = ctx->root->instance->ww;
+    ctx->effects |= (uint8_t)effect;
+    if (weir_list_linked(&ctx->pending)) return;
+    weir_list_push_back(&ww->pending, &ctx->pending);
+    schedule(ww);
+}
+
+static void context_vm_failed(struct wasm_context *ctx)
+{
+    if (ctx->kind == WASM_HTTP) wasm_stream_vm_failed(WEIR_CONTAINER_OF(ctx, struct wasm_stream, ctx));
+    if (ctx->kind == WASM_NET) wasm_conn_vm_failed(WEIR_CONTAINER_OF(ctx, struct wasm_conn, ctx));
+}
+
+static void context_flush(struct wasm_context *ctx)
+{
+    if (ctx->kind == WASM_HTTP) wasm_stream_flush(WEIR_CONTAINER_OF(ctx, struct wasm_stream, ctx));
+    if (ctx->kind == WASM_NET) wasm_conn_flush(WEIR_CONTAINER_OF(ctx, struct wasm_conn, ctx));
+}
+
 /* ---- slots ---- */
 
 static struct wasm_instance *instance_new(struct weir_wasm_worker *ww, struct wasm_spec *spec, struct weir_str *err)
@@ -454,7 +505,7 @@ static void answer_streams(struct wasm_instance *in)
     WEIR_LIST_EACH(&in->roots, it)
     {
         struct wasm_root *root = WEIR_CONTAINER_OF(it, struct wasm_root, link);
-        WEIR_LIST_EACH(&root->streams, st) wasm_stream_vm_failed(WEIR_CONTAINER_OF(st, struct wasm_stream, link));
+        WEIR_LIST_EACH(&root->streams, st) context_vm_failed(WEIR_CONTAINER_OF(st, struct wasm_context, link));
     }
 }
 
@@ -498,9 +549,8 @@ static void on_task(struct weir_task *task)
     clear_failed(ww);
     struct weir_list *first;
     while ((first = weir_list_first(&ww->pending)) != NULL) {
-        struct wasm_stream *stream = WEIR_CONTAINER_OF(first, struct wasm_stream, pending);
         weir_list_unlink(first);
-        wasm_stream_flush(stream);
+        context_flush(WEIR_CONTAINER_OF(first, struct wasm_context, pending));
     }
     end_done_roots(ww);
 }

@@ -17,7 +17,9 @@
 #include "config/supported.h"
 #include "filters/wasm/runtime.h"
 #include "proxy/conf_ctx.h"
+#include "proxy/access_log.h"
 #include "proxy/http_call.h"
+#include "proxy/listener.h"
 #include "proxy/stream.h"
 #include "wasm/limits.h"
 #include "wasm/shared.h"
@@ -121,13 +123,27 @@ struct wasm_instance {
     bool failed;
 };
 
-enum wasm_kind { WASM_ROOT, WASM_HTTP, WASM_NET };
+enum wasm_kind { WASM_ROOT, WASM_HTTP, WASM_NET, WASM_LOG };
+
+/* What a guest asked for and what waits until it has returned. */
+enum wasm_effect {
+    WASM_CONTINUE_REQUEST = 1,
+    WASM_CONTINUE_RESPONSE = 2,
+    WASM_REPLY = 4,
+    WASM_CLOSE = 8,
+    WASM_CONTINUE_DOWNSTREAM = 16,
+};
 
 /** What every context of ours begins with. */
 struct wasm_context {
     struct weir_wasm_context base;
     enum wasm_kind kind;
+    uint8_t effects;
+    bool made;                /* the guest knows it */
     struct wasm_root *root;
+    struct weir_list link;    /* in root->streams */
+    struct weir_list pending; /* in ww->pending, while there are effects */
+    uint32_t property_bytes;  /* kept for guests on its behalf */
 };
 
 struct wasm_root {
@@ -136,7 +152,7 @@ struct wasm_root {
     struct wasm_instance *instance;
     struct weir_wasm_plugin *plugin;
     struct wasm_local *local; /* NULL once retired */
-    struct weir_list streams; /* wasm_stream.link */
+    struct weir_list streams; /* wasm_context.link of streams and connections */
     struct weir_list calls;
     struct weir_timer tick;
     uint32_t tick_ms;
@@ -149,14 +165,6 @@ struct wasm_root {
     struct weir_log_limit log_limit;
 };
 
-/* What a guest asked for and what waits until it has returned. */
-enum wasm_effect {
-    WASM_CONTINUE_REQUEST = 1,
-    WASM_CONTINUE_RESPONSE = 2,
-    WASM_REPLY = 4,
-    WASM_CLOSE = 8,
-};
-
 struct wasm_reply {
     struct weir_local_reply reply;
     struct weir_headers headers;
@@ -165,19 +173,29 @@ struct wasm_reply {
 /** One request in one plugin: the state of the HTTP filter. */
 struct wasm_stream {
     struct wasm_context ctx;
-    struct weir_list link;    /* in root->streams */
-    struct weir_list pending; /* in ww->pending */
     struct weir_filter *f;
     struct weir_buf *data[2]; /* what a data callback that runs was given */
     bool data_end[2];
     struct wasm_reply *reply;
-    uint8_t effects;
-    bool made;                /* the guest knows it */
     bool bypass;              /* the guest is out of it: failure policy open, or answered */
     bool answered;            /* by the failure policy */
-    bool response_seen;
     bool logging;
-    uint32_t property_bytes;
+};
+
+/** One TCP connection in one plugin: the state of the network filter. */
+struct wasm_conn {
+    struct wasm_context ctx;
+    struct weir_net_filter *f;
+    struct weir_buf *data[2]; /* downstream's, upstream's, while a callback runs */
+    struct weir_stream_info info; /* what properties read */
+    struct weir_arena arena;
+    bool bypass;
+};
+
+/** One finished request in one plugin: what an access logger shows to its guest. */
+struct wasm_entry {
+    struct wasm_context ctx;
+    const struct weir_log_context *log;
 };
 
 struct wasm_mail;
@@ -188,7 +206,7 @@ struct weir_wasm_worker {
     struct weir_list slots;
     struct wasm_local **locals; /* by plugin id */
     uint32_t n_locals;
-    struct weir_list pending;   /* wasm_stream.pending */
+    struct weir_list pending;   /* wasm_context.pending */
     struct weir_list failed;    /* wasm_instance.link */
     struct weir_task task;
     struct weir_arena scratch;  /* of one hostcall */
@@ -235,11 +253,20 @@ void wasm_calls_cancel(struct wasm_root *root);
 struct weir_headers *wasm_call_map(struct wasm_root *root, bool trailers);
 struct weir_buf *wasm_call_body(struct wasm_root *root);
 
-/* wasm.c */
-/** The failure policy for a stream whose VM failed under it (not from inside its callbacks). */
+/** Makes the guest know a stream, connection or log entry: adds it to the root and calls on_context_create. */
+bool wasm_context_make(struct wasm_context *ctx, enum wasm_kind kind, struct wasm_root *root);
+/** on_done, on_delete; and the root's hold. */
+void wasm_context_end(struct wasm_context *ctx);
+/** Notes an effect for when the guest has returned. */
+void wasm_context_want(struct wasm_context *ctx, enum wasm_effect effect);
+
+/* wasm.c, net.c */
+/** The failure policy for a stream or connection whose VM failed under it (not from inside its callbacks). */
 void wasm_stream_vm_failed(struct wasm_stream *s);
+void wasm_conn_vm_failed(struct wasm_conn *c);
 /** Does what its guest asked for. */
 void wasm_stream_flush(struct wasm_stream *s);
+void wasm_conn_flush(struct wasm_conn *c);
 
 /* properties.c, foreign.c */
 enum weir_wasm_status wasm_property_get(struct weir_wasm_context *ctx, struct weir_slice path, struct weir_str *scratch,

@@ -15,8 +15,9 @@
 /* What a getter works on, and where its answer goes. */
 struct lookup {
     struct wasm_context *ctx;
-    struct weir_stream *stream;           /* NULL for a root */
-    const struct weir_stream_info *info;  /* NULL for a root */
+    struct weir_stream_info *info;        /* NULL for a root */
+    struct weir_arena *arena;
+    const struct weir_headers *request_headers, *response_headers, *request_trailers, *response_trailers; /* each may be NULL */
     struct weir_slice rest;               /* of the path, behind the name that was found */
     struct weir_str *scratch;
     struct weir_slice *ret;
@@ -90,14 +91,14 @@ static enum weir_wasm_status headers(struct lookup *l, const struct weir_headers
         return pairs(l, &view);
     }
     uint32_t n;
-    struct weir_slice lower = weir_arena_dup_lower(&l->stream->arena, l->rest);
+    struct weir_slice lower = weir_arena_dup_lower(l->arena, l->rest);
     struct weir_slice value = weir_headers_get_joined(h, lower, &n);
     return n > 0 ? text(l, value) : WEIR_WASM_NOT_FOUND;
 }
 
 static enum weir_wasm_status request_field(struct lookup *l, enum weir_header_id id)
 {
-    const struct weir_header *field = weir_headers_find(&l->stream->request_headers, id);
+    const struct weir_header *field = weir_headers_find(l->request_headers, id);
     return field ? text(l, field->value) : WEIR_WASM_NOT_FOUND;
 }
 
@@ -247,12 +248,12 @@ static enum weir_wasm_status request_path(struct lookup *l)
 
 static enum weir_wasm_status request_url_path(struct lookup *l)
 {
-    return text(l, weir_path_only(weir_headers_path(&l->stream->request_headers)));
+    return text(l, weir_path_only(weir_headers_path(l->request_headers)));
 }
 
 static enum weir_wasm_status request_query(struct lookup *l)
 {
-    struct weir_slice path = weir_headers_path(&l->stream->request_headers);
+    struct weir_slice path = weir_headers_path(l->request_headers);
     size_t mark = weir_slice_find(path, '?');
     struct weir_slice query = mark < path.len ? weir_slice_from(path, mark + 1) : WEIR_S("");
     return text(l, weir_slice_first(query, weir_slice_find(query, '#')));
@@ -275,7 +276,7 @@ static enum weir_wasm_status request_method(struct lookup *l)
 
 static enum weir_wasm_status request_named(struct lookup *l, struct weir_slice name)
 {
-    const struct weir_header *field = weir_headers_find_name(&l->stream->request_headers, name);
+    const struct weir_header *field = weir_headers_find_name(l->request_headers, name);
     return field ? text(l, field->value) : WEIR_WASM_NOT_FOUND;
 }
 
@@ -301,7 +302,7 @@ static enum weir_wasm_status request_protocol(struct lookup *l)
 
 static enum weir_wasm_status request_headers(struct lookup *l)
 {
-    return headers(l, &l->stream->request_headers);
+    return headers(l, l->request_headers);
 }
 
 static enum weir_wasm_status request_time(struct lookup *l)
@@ -317,13 +318,13 @@ static enum weir_wasm_status request_duration(struct lookup *l)
 static enum weir_wasm_status request_size(struct lookup *l)
 {
     uint64_t length;
-    bool known = weir_headers_content_length(&l->stream->request_headers, &length);
+    bool known = weir_headers_content_length(l->request_headers, &length);
     return number(l, known ? length : l->info->bytes_received);
 }
 
 static enum weir_wasm_status request_total_size(struct lookup *l)
 {
-    return number(l, l->info->bytes_received + l->stream->request_headers.bytes);
+    return number(l, l->info->bytes_received + l->request_headers->bytes);
 }
 
 static const struct row request_rows[] = {
@@ -342,7 +343,7 @@ static const struct row request_rows[] = {
 static enum weir_wasm_status response_code(struct lookup *l)
 {
     uint32_t status = l->info->status;
-    if (status == 0 && l->stream->response.headers) status = weir_headers_status(l->stream->response.headers);
+    if (status == 0 && l->response_headers) status = weir_headers_status(l->response_headers);
     return status ? number(l, status) : WEIR_WASM_NOT_FOUND;
 }
 
@@ -358,7 +359,7 @@ static enum weir_wasm_status response_flags(struct lookup *l)
 
 static enum weir_wasm_status response_grpc_status(struct lookup *l)
 {
-    const struct weir_headers *maps[] = {l->stream->response.trailers, l->stream->response.headers};
+    const struct weir_headers *maps[] = {l->response_trailers, l->response_headers};
     for (size_t i = 0; i < WEIR_COUNTOF(maps); i++) {
         const struct weir_header *field = maps[i] ? weir_headers_find_name(maps[i], WEIR_S("grpc-status")) : NULL;
         uint64_t status;
@@ -369,12 +370,12 @@ static enum weir_wasm_status response_grpc_status(struct lookup *l)
 
 static enum weir_wasm_status response_headers(struct lookup *l)
 {
-    return headers(l, l->stream->response.headers);
+    return headers(l, l->response_headers);
 }
 
 static enum weir_wasm_status response_trailers(struct lookup *l)
 {
-    return headers(l, l->stream->response.trailers);
+    return headers(l, l->response_trailers);
 }
 
 static enum weir_wasm_status response_size(struct lookup *l)
@@ -384,7 +385,7 @@ static enum weir_wasm_status response_size(struct lookup *l)
 
 static enum weir_wasm_status response_total_size(struct lookup *l)
 {
-    const struct weir_headers *h = l->stream->response.headers, *t = l->stream->response.trailers;
+    const struct weir_headers *h = l->response_headers, *t = l->response_trailers;
     return number(l, l->info->bytes_sent + (h ? h->bytes : 0) + (t ? t->bytes : 0));
 }
 
@@ -642,29 +643,29 @@ static const struct root_row {
     const struct row *rows; /* NULL: `get` answers itself */
     size_t n;
     getter get;
-    bool needs_stream;
+    enum { ANY, INFO, REQUEST } needs; /* what must be there */
 } roots[] = {
-    {WEIR_S_INIT("request"), request_rows, WEIR_COUNTOF(request_rows), NULL, true},
-    {WEIR_S_INIT("response"), response_rows, WEIR_COUNTOF(response_rows), NULL, true},
-    {WEIR_S_INIT("source"), source_rows, WEIR_COUNTOF(source_rows), NULL, true},
-    {WEIR_S_INIT("destination"), destination_rows, WEIR_COUNTOF(destination_rows), NULL, true},
-    {WEIR_S_INIT("connection"), connection_rows, WEIR_COUNTOF(connection_rows), NULL, true},
-    {WEIR_S_INIT("upstream"), upstream_rows, WEIR_COUNTOF(upstream_rows), NULL, true},
-    {WEIR_S_INIT("xds"), xds_rows, WEIR_COUNTOF(xds_rows), NULL, true},
-    {WEIR_S_INIT("metadata"), metadata_rows, WEIR_COUNTOF(metadata_rows), NULL, true},
-    {WEIR_S_INIT("filter_state"), NULL, 0, filter_state, true},
-    {WEIR_S_INIT("plugin_name"), NULL, 0, plugin_name, false},
-    {WEIR_S_INIT("plugin_root_id"), NULL, 0, plugin_root_id, false},
-    {WEIR_S_INIT("plugin_vm_id"), NULL, 0, plugin_vm_id, false},
-    {WEIR_S_INIT("connection_id"), NULL, 0, connection_id, true},
+    {WEIR_S_INIT("request"), request_rows, WEIR_COUNTOF(request_rows), NULL, REQUEST},
+    {WEIR_S_INIT("response"), response_rows, WEIR_COUNTOF(response_rows), NULL, REQUEST},
+    {WEIR_S_INIT("source"), source_rows, WEIR_COUNTOF(source_rows), NULL, INFO},
+    {WEIR_S_INIT("destination"), destination_rows, WEIR_COUNTOF(destination_rows), NULL, INFO},
+    {WEIR_S_INIT("connection"), connection_rows, WEIR_COUNTOF(connection_rows), NULL, INFO},
+    {WEIR_S_INIT("upstream"), upstream_rows, WEIR_COUNTOF(upstream_rows), NULL, INFO},
+    {WEIR_S_INIT("xds"), xds_rows, WEIR_COUNTOF(xds_rows), NULL, INFO},
+    {WEIR_S_INIT("metadata"), metadata_rows, WEIR_COUNTOF(metadata_rows), NULL, INFO},
+    {WEIR_S_INIT("filter_state"), NULL, 0, filter_state, INFO},
+    {WEIR_S_INIT("plugin_name"), NULL, 0, plugin_name, ANY},
+    {WEIR_S_INIT("plugin_root_id"), NULL, 0, plugin_root_id, ANY},
+    {WEIR_S_INIT("plugin_vm_id"), NULL, 0, plugin_vm_id, ANY},
+    {WEIR_S_INIT("connection_id"), NULL, 0, connection_id, INFO},
     /* Names of before Envoy 1.33, which filters of Istio's first years ask for. */
-    {WEIR_S_INIT("cluster_name"), NULL, 0, xds_cluster_name, true},
-    {WEIR_S_INIT("cluster_metadata"), NULL, 0, xds_cluster_metadata, true},
-    {WEIR_S_INIT("listener_direction"), NULL, 0, xds_listener_direction, true},
-    {WEIR_S_INIT("listener_metadata"), NULL, 0, xds_listener_metadata, true},
-    {WEIR_S_INIT("route_name"), NULL, 0, xds_route_name, true},
-    {WEIR_S_INIT("route_metadata"), NULL, 0, xds_route_metadata, true},
-    {WEIR_S_INIT("upstream_host_metadata"), NULL, 0, xds_host_metadata, true},
+    {WEIR_S_INIT("cluster_name"), NULL, 0, xds_cluster_name, INFO},
+    {WEIR_S_INIT("cluster_metadata"), NULL, 0, xds_cluster_metadata, INFO},
+    {WEIR_S_INIT("listener_direction"), NULL, 0, xds_listener_direction, INFO},
+    {WEIR_S_INIT("listener_metadata"), NULL, 0, xds_listener_metadata, INFO},
+    {WEIR_S_INIT("route_name"), NULL, 0, xds_route_name, INFO},
+    {WEIR_S_INIT("route_metadata"), NULL, 0, xds_route_metadata, INFO},
+    {WEIR_S_INIT("upstream_host_metadata"), NULL, 0, xds_host_metadata, INFO},
 };
 
 static const struct root_row *find_root(struct weir_slice name)
@@ -676,7 +677,8 @@ static const struct root_row *find_root(struct weir_slice name)
 
 static enum weir_wasm_status look(struct lookup *l, const struct root_row *root)
 {
-    if (root->needs_stream && !l->info) return WEIR_WASM_NOT_FOUND;
+    if (root->needs == INFO && !l->info) return WEIR_WASM_NOT_FOUND;
+    if (root->needs == REQUEST && !l->request_headers) return WEIR_WASM_NOT_FOUND;
     if (root->get) return root->get(l);
     struct weir_slice name;
     if (!next_segment(l, &name)) return WEIR_WASM_SERIALIZATION_FAILURE; /* a whole map of unlike things */
@@ -685,9 +687,34 @@ static enum weir_wasm_status look(struct lookup *l, const struct root_row *root)
     return WEIR_WASM_NOT_FOUND;
 }
 
-static struct wasm_stream *stream_of(struct wasm_context *ctx)
+/* What is known in this context: of a stream, a connection, a finished request. */
+static void fill_facts(struct lookup *l, struct wasm_context *ctx)
 {
-    return ctx->kind == WASM_HTTP ? WEIR_CONTAINER_OF(ctx, struct wasm_stream, ctx) : NULL;
+    l->ctx = ctx;
+    if (ctx->kind == WASM_HTTP) {
+        struct weir_stream *stream = WEIR_CONTAINER_OF(ctx, struct wasm_stream, ctx)->f->stream;
+        l->info = &stream->info;
+        l->arena = &stream->arena;
+        l->request_headers = &stream->request_headers;
+        l->response_headers = stream->response.headers;
+        l->request_trailers = stream->request.trailers;
+        l->response_trailers = stream->response.trailers;
+    } else if (ctx->kind == WASM_NET) {
+        struct wasm_conn *conn = WEIR_CONTAINER_OF(ctx, struct wasm_conn, ctx);
+        l->info = &conn->info;
+        l->arena = &conn->arena;
+    } else if (ctx->kind == WASM_LOG) {
+        const struct weir_log_context *log = WEIR_CONTAINER_OF(ctx, struct wasm_entry, ctx)->log;
+        union {
+            const struct weir_stream_info *in;
+            struct weir_stream_info *out;
+        } info = {.in = log->info}; /* written by property_set alone, which refuses here */
+        l->info = info.out;
+        l->arena = log->arena;
+        l->request_headers = log->request_headers;
+        l->response_headers = log->response_headers;
+        l->response_trailers = log->response_trailers;
+    }
 }
 
 static struct weir_slice without_last_nul(struct weir_slice path)
@@ -706,34 +733,28 @@ enum weir_wasm_status wasm_property_get(struct weir_wasm_context *base, struct w
                                         struct weir_slice *ret)
 {
     if (!base) return WEIR_WASM_NOT_FOUND;
-    struct wasm_context *ctx = WEIR_CONTAINER_OF(base, struct wasm_context, base);
-    struct wasm_stream *s = stream_of(ctx);
-    struct lookup l = {.ctx = ctx,
-                       .stream = s ? s->f->stream : NULL,
-                       .info = s ? &s->f->stream->info : NULL,
-                       .rest = without_last_nul(path),
-                       .scratch = scratch,
-                       .ret = ret};
+    struct lookup l = {.rest = without_last_nul(path), .scratch = scratch, .ret = ret};
+    fill_facts(&l, WEIR_CONTAINER_OF(base, struct wasm_context, base));
     struct weir_slice whole = l.rest, first;
     if (!next_segment(&l, &first)) return WEIR_WASM_NOT_FOUND;
     const struct root_row *root = find_root(first);
     if (root) return look(&l, root);
-    if (!s) return WEIR_WASM_NOT_FOUND;
+    if (!l.info) return WEIR_WASM_NOT_FOUND;
     /* What a filter has set: by its bare name, or as wasm.<name>. */
     if (weir_slice_eq(first, WEIR_S("wasm")) && l.rest.len > 0) whole = l.rest;
-    return state_entry(&l, state_key(&s->f->stream->arena, whole));
+    return state_entry(&l, state_key(l.arena, whole));
 }
 
 enum weir_wasm_status wasm_property_set(struct weir_wasm_context *base, struct weir_slice path, struct weir_slice value)
 {
     if (!base) return WEIR_WASM_OK;
     struct wasm_context *ctx = WEIR_CONTAINER_OF(base, struct wasm_context, base);
-    struct wasm_stream *s = stream_of(ctx);
-    if (!s) return WEIR_WASM_OK; /* Envoy: NotFound, on which Rust guests panic */
+    struct lookup l = {0};
+    if (ctx->kind == WASM_HTTP || ctx->kind == WASM_NET) fill_facts(&l, ctx);
+    if (!l.info) return WEIR_WASM_OK; /* Envoy: NotFound, on which Rust guests panic */
     path = without_last_nul(path);
-    if (path.len + value.len > WEIR_WASM_PROPERTY_BYTES_MAX - s->property_bytes) return WEIR_WASM_INTERNAL_FAILURE;
-    s->property_bytes += (uint32_t)(path.len + value.len);
-    struct weir_arena *arena = &s->f->stream->arena;
-    enum weir_err err = weir_info_set_filter_state(&s->f->stream->info, arena, state_key(arena, path), value, false);
+    if (path.len + value.len > WEIR_WASM_PROPERTY_BYTES_MAX - ctx->property_bytes) return WEIR_WASM_INTERNAL_FAILURE;
+    ctx->property_bytes += (uint32_t)(path.len + value.len);
+    enum weir_err err = weir_info_set_filter_state(l.info, l.arena, state_key(l.arena, path), value, false);
     return err == WEIR_OK ? WEIR_WASM_OK : WEIR_WASM_BAD_ARGUMENT;
 }

@@ -38,8 +38,8 @@ static void apply_policy(struct wasm_stream *s, const struct weir_wasm_plugin *p
 {
     if (s->bypass) return;
     s->bypass = true;
-    s->effects = 0;
-    weir_list_unlink(&s->pending);
+    s->ctx.effects = 0;
+    weir_list_unlink(&s->ctx.pending);
     if (s->f->stream->ended) return;
     if (plugin->fail_open) {
         wasm_count(ww_of(s), plugin, WASM_STAT_failures_passed);
@@ -72,16 +72,16 @@ void wasm_stream_vm_failed(struct wasm_stream *s)
         return;
     }
     s->bypass = true;
-    weir_list_unlink(&s->pending);
+    weir_list_unlink(&s->ctx.pending);
 }
 
 /* ---- what the guest asked for ---- */
 
 void wasm_stream_flush(struct wasm_stream *s)
 {
-    uint8_t effects = s->effects;
-    s->effects = 0;
-    weir_list_unlink(&s->pending);
+    uint8_t effects = s->ctx.effects;
+    s->ctx.effects = 0;
+    weir_list_unlink(&s->ctx.pending);
     if (s->f->stream->ended || effects == 0) return;
     if (effects & WASM_CLOSE) {
         weir_filter_reset(s->f, WEIR_S("wasm_close_stream"));
@@ -102,7 +102,7 @@ static bool call(struct wasm_stream *s, enum weir_wasm_cb cb, const uint32_t *ar
         apply_policy(s, s->ctx.root->plugin);
         return false;
     }
-    if (s->effects) wasm_stream_flush(s);
+    if (s->ctx.effects) wasm_stream_flush(s);
     return true;
 }
 
@@ -131,19 +131,17 @@ static bool make(struct wasm_stream *s, struct weir_filter *f)
         apply_policy(s, plugin);
         return false;
     }
-    s->ctx.kind = WASM_HTTP;
-    s->ctx.root = root;
-    s->made = true;
-    wasm_root_hold(root);
-    weir_list_push_back(&root->streams, &s->link);
-    weir_vm_add_context(root->instance->vm, &s->ctx.base, &root->ctx.base);
-    wasm_count(ww_of(s), plugin, WASM_STAT_streams_active);
-    return call(s, WEIR_WASM_CB_CONTEXT_CREATE, (uint32_t[]){s->ctx.base.id, root->ctx.base.id}, NULL);
+    if (WEIR_UNLIKELY(!wasm_context_make(&s->ctx, WASM_HTTP, root))) {
+        apply_policy(s, plugin);
+        return false;
+    }
+    if (s->ctx.effects) wasm_stream_flush(s);
+    return true;
 }
 
 static inline bool out_of_it(const struct wasm_stream *s)
 {
-    return s->bypass || !s->made;
+    return s->bypass || !s->ctx.made;
 }
 
 static enum weir_headers_verdict refused_headers(const struct wasm_stream *s)
@@ -252,7 +250,7 @@ static void log_event(struct weir_filter *f, const struct weir_stream_info *info
 {
     (void)info;
     struct wasm_stream *s = f->state;
-    if (!s->made && !s->bypass) (void)make(s, f); /* answered before it came here: the guest hears of it once, as in Envoy */
+    if (!s->ctx.made && !s->bypass) (void)make(s, f); /* answered before it came here: the guest hears of it once, as in Envoy */
     s->logging = true;
     if (!out_of_it(s)) (void)wasm_call(&s->ctx, WEIR_WASM_CB_LOG, (uint32_t[]){s->ctx.base.id}, NULL);
 }
@@ -260,21 +258,10 @@ static void log_event(struct weir_filter *f, const struct weir_stream_info *info
 static void done(struct weir_filter *f)
 {
     struct wasm_stream *s = f->state;
-    if (!s->made) return;
-    struct wasm_root *root = s->ctx.root;
+    if (!s->ctx.made) return;
     s->logging = true;
-    if (!root->instance->failed && s->ctx.base.id != 0) {
-        uint32_t ignored;
-        (void)(wasm_call(&s->ctx, WEIR_WASM_CB_DONE, (uint32_t[]){s->ctx.base.id}, &ignored) &&
-               wasm_call(&s->ctx, WEIR_WASM_CB_DELETE, (uint32_t[]){s->ctx.base.id}, NULL));
-        weir_vm_remove_context(root->instance->vm, &s->ctx.base);
-    }
-    weir_list_unlink(&s->pending);
-    weir_list_unlink(&s->link);
-    wasm_uncount(ww_of(s), root->plugin, WASM_STAT_streams_active);
-    s->made = false;
     s->bypass = true;
-    wasm_root_release(root);
+    wasm_context_end(&s->ctx);
 }
 
 /* ---- configuration ---- */
