@@ -167,7 +167,7 @@ static void read_capabilities(struct weir_conf_ctx *ctx, const Capabilities *con
 
 /* ---- the VM ---- */
 
-static enum weir_err read_code(struct weir_conf_ctx *ctx, const VmConfig *vm, struct weir_slice *ret)
+static enum weir_err read_code(struct weir_conf_ctx *ctx, const char *plugin, const VmConfig *vm, struct weir_slice *ret)
 {
     const Envoy__Config__Core__V3__AsyncDataSource *code = vm->code;
     if (!code || code->specifier_case != ENVOY__CONFIG__CORE__V3__ASYNC_DATA_SOURCE__SPECIFIER_LOCAL) {
@@ -175,7 +175,9 @@ static enum weir_err read_code(struct weir_conf_ctx *ctx, const VmConfig *vm, st
             weir_config_error(ctx->config, vm, "code", -1, "no code: give code.local.filename");
         return WEIR_ERR_INVALID; /* remote is reported by the table above */
     }
-    return weir_data_source_read(ctx, code->local, WEIR_WASM_MODULE_MAX, ret);
+    enum weir_err err = weir_data_source_read(ctx, code->local, WEIR_WASM_MODULE_MAX, ret);
+    if (err) weir_config_hint(ctx->config, "the module of plugin \"%s\"", plugin);
+    return err;
 }
 
 static const char *code_name(const VmConfig *vm)
@@ -264,7 +266,7 @@ static enum weir_err spec_read(struct weir_conf_ctx *ctx, const PluginConfig *co
     struct weir_wasm_runtime *runtime = ctx->wasm;
     const VmConfig *vm = conf->vm_config;
     struct weir_slice code;
-    enum weir_err err = read_code(ctx, vm, &code);
+    enum weir_err err = read_code(ctx, conf->name ? conf->name : "", vm, &code);
     if (err != WEIR_OK) return err;
     struct wasm_spec *spec = WEIR_NEW(struct wasm_spec);
     atomic_init(&spec->refs, 1);
