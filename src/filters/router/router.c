@@ -32,6 +32,8 @@ struct retrying {
 struct router {
     struct weir_filter *f;
     const struct weir_router_conf *conf;
+    const struct weir_route *route; /* that the request took, whatever filters clear later */
+    const struct weir_route_target *target;
     struct weir_cluster_worker *cw; /* held */
     struct weir_up_request up;
     struct weir_timer timeout;      /* of the route: from the end of the request */
@@ -222,7 +224,7 @@ static void attempt(struct router *r, bool end_stream, bool fresh)
     r->up = (struct weir_up_request){.ops = &up_ops, .pool_request.fresh = fresh};
     r->active = true;
     s->info.host = host;
-    enum weir_pool_verdict verdict = weir_up_request_start(&r->up, r->cw, host, s->route->priority, s->loop, &s->arena,
+    enum weir_pool_verdict verdict = weir_up_request_start(&r->up, r->cw, host, r->route->priority, s->loop, &s->arena,
                                                            &s->request_headers, end_stream);
     if (verdict == WEIR_POOL_OVERFLOW) fail(r, WEIR_RESET_OVERFLOW, "");
 }
@@ -426,7 +428,7 @@ static void answer_directly(struct router *r, const struct weir_route *route)
         weir_headers_add_borrow(h, WEIR_H_LOCATION, location);
     }
     weir_headers_set_status(h, answer.status);
-    weir_route_finalize_response(route, s->target, s, h);
+    weir_route_finalize_response(route, r->target, s, h);
     weir_filter_local_reply(r->f, &answer);
 }
 
@@ -439,9 +441,9 @@ static void no_route(struct router *r)
 static bool find_cluster(struct router *r, const struct weir_route *route, struct weir_headers *h)
 {
     struct weir_stream *s = r->f->stream;
-    struct weir_slice name = s->target ? s->target->cluster : WEIR_S_NONE;
-    if (s->target && s->target->cluster_header.len) {
-        const struct weir_header *field = weir_headers_find_name(h, s->target->cluster_header);
+    struct weir_slice name = r->target ? r->target->cluster : WEIR_S_NONE;
+    if (r->target && r->target->cluster_header.len) {
+        const struct weir_header *field = weir_headers_find_name(h, r->target->cluster_header);
         name = field ? field->value : WEIR_S_NONE;
     }
     r->cw = name.len ? weir_clusters_worker_find(s->worker->clusters, name) : NULL;
@@ -486,13 +488,14 @@ static void prepare_request(struct router *r, const struct weir_route *route, st
     uint64_t expected = r->per_try_ms ? r->per_try_ms : r->timeout_ms;
     if (envoy_headers && expected) weir_headers_set_u64(h, WEIR_H_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, expected);
     if (route->vhost && route->vhost->include_attempt_count_request) weir_headers_set_u64(h, WEIR_H_X_ENVOY_ATTEMPT_COUNT, 1);
-    weir_route_finalize_request(route, s->target, s, envoy_headers);
+    weir_route_finalize_request(route, r->target, s, envoy_headers);
 }
 
 static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
 {
     struct router *r = f->state;
-    const struct weir_route *route = weir_stream_route(f->stream);
+    const struct weir_route *route = r->route = weir_stream_route(f->stream);
+    r->target = f->stream->target;
     count(r, WEIR_ROUTER_STAT_rq_total);
     if (!route || route->kind == WEIR_ROUTE_NON_FORWARDING) {
         no_route(r);
@@ -544,7 +547,7 @@ static void on_connection(struct weir_up_request *up)
     struct router *r = WEIR_CONTAINER_OF(up, struct router, up);
     struct weir_stream *s = r->f->stream;
     const struct weir_conn *conn = &up->conn->conn;
-    const struct weir_route *route = s->route;
+    const struct weir_route *route = r->route;
     uint64_t now = weir_loop_now_ns(s->loop);
     s->info.host = up->pool_request.host;
     s->info.up_local = conn->local;
@@ -587,9 +590,9 @@ static void prepare_response(struct router *r, struct weir_headers *h, uint32_t 
         uint64_t from = r->complete_ns ? r->complete_ns : s->info.first_up_tx_ns;
         weir_headers_set_u64(h, WEIR_H_X_ENVOY_UPSTREAM_SERVICE_TIME, (now - from) / 1000000);
     }
-    if (s->route->vhost && s->route->vhost->include_attempt_count_response)
+    if (r->route->vhost && r->route->vhost->include_attempt_count_response)
         weir_headers_set_u64(h, WEIR_H_X_ENVOY_ATTEMPT_COUNT, s->info.attempts);
-    weir_route_finalize_response(s->route, s->target, s, h);
+    weir_route_finalize_response(r->route, r->target, s, h);
 }
 
 static bool retry_after_headers(struct router *r, const struct weir_headers *h)
