@@ -79,6 +79,7 @@ static void answer_over(struct up *u)
         return;
     }
     if (is_cut(ex) || ex->fault == FAULT_GARBAGE || ex->fault == FAULT_BAD_CHUNK) {
+        u->run->idle_closed = true; // what was sent may have been a whole answer
         end_peer(u, ex->fault == FAULT_CUT_RESET);
         return;
     }
