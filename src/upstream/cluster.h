@@ -126,6 +126,7 @@ struct weir_cluster {
     bool fail_on_panic;       /* none rather than any host in panic */
     enum weir_http_protocol protocol; /* upstream protocol; WEIR_HTTP_11 or WEIR_HTTP_2 */
     struct weir_h1_options h1;
+    struct weir_h2_options h2;
     uint64_t idle_timeout_ms;         /* 1 h */
     uint64_t max_connection_duration_ms, max_stream_duration_ms;
     uint32_t max_requests_per_connection; /* 0 = no limit */

@@ -259,7 +259,10 @@ static void set_common(struct weir_cluster *cluster, const Envoy__Config__Core__
     cluster->max_requests_per_connection =
         weir_u32_value(common->max_requests_per_connection, cluster->max_requests_per_connection);
     cluster->h1.max_headers_count = weir_u32_value(common->max_headers_count, cluster->h1.max_headers_count);
-    if (common->max_response_headers_kb) cluster->h1.max_headers_bytes = common->max_response_headers_kb->value * 1024;
+    cluster->h2.max_headers_count = cluster->h1.max_headers_count;
+    if (!common->max_response_headers_kb) return;
+    cluster->h1.max_headers_bytes = common->max_response_headers_kb->value * 1024;
+    cluster->h2.max_headers_bytes = cluster->h1.max_headers_bytes;
 }
 
 static void set_h1(struct weir_cluster *cluster, const Envoy__Config__Core__V3__Http1ProtocolOptions *h1)
@@ -271,6 +274,34 @@ static void set_h1(struct weir_cluster *cluster, const Envoy__Config__Core__V3__
     if (!h1->header_key_format) return;
     cluster->h1.proper_case = h1->header_key_format->header_format_case ==
                               ENVOY__CONFIG__CORE__V3__HTTP1_PROTOCOL_OPTIONS__HEADER_KEY_FORMAT__HEADER_FORMAT_PROPER_CASE_WORDS;
+}
+
+static void set_h2(struct weir_cluster *cluster, const Envoy__Config__Core__V3__Http2ProtocolOptions *from)
+{
+    if (!from) return;
+    struct weir_h2_options *h2 = &cluster->h2;
+    cluster->protocol = WEIR_HTTP_2;
+    h2->hpack_table_size = weir_u32_value(from->hpack_table_size, h2->hpack_table_size);
+    h2->max_concurrent_streams = weir_u32_value(from->max_concurrent_streams, h2->max_concurrent_streams);
+    h2->initial_stream_window = weir_u32_value(from->initial_stream_window_size, h2->initial_stream_window);
+    h2->initial_connection_window = weir_u32_value(from->initial_connection_window_size, h2->initial_connection_window);
+    h2->max_outbound_frames = weir_u32_value(from->max_outbound_frames, h2->max_outbound_frames);
+    h2->max_outbound_control_frames = weir_u32_value(from->max_outbound_control_frames, h2->max_outbound_control_frames);
+    h2->max_consecutive_empty_frames =
+        weir_u32_value(from->max_consecutive_inbound_frames_with_empty_payload, h2->max_consecutive_empty_frames);
+    h2->max_priority_frames_per_stream = weir_u32_value(from->max_inbound_priority_frames_per_stream, h2->max_priority_frames_per_stream);
+    h2->max_window_updates_per_data_frame =
+        weir_u32_value(from->max_inbound_window_update_frames_per_data_frame_sent, h2->max_window_updates_per_data_frame);
+}
+
+/* Stats of a codec: "cluster.<name>.http1.". */
+static weir_stat codec_stats(struct build *b, const char *name, const struct weir_stat_def *rows, uint32_t n)
+{
+    struct weir_arena *arena = &b->cluster->arena;
+    struct weir_stats_scope scope = b->cluster->scope;
+    scope.prefix = weir_arena_printf(arena, "%.*s%s.", WEIR_SARG(scope.prefix), name);
+    scope.prom_prefix = weir_arena_printf(arena, "cluster.%s.", name);
+    return weir_stats_register_group(b->stats, &scope, rows, n);
 }
 
 /* typed_extension_protocol_options: a map from name to options; the name is free text for Envoy, the type counts. */
@@ -294,27 +325,17 @@ static const HttpOptions *find_http_options(struct build *b)
     return found;
 }
 
-static void build_protocol(struct build *b)
+static void read_http_options(struct weir_cluster *cluster, const HttpOptions *options)
 {
-    struct weir_cluster *cluster = b->cluster;
-    cluster->protocol = WEIR_HTTP_11;
-    cluster->idle_timeout_ms = IDLE_TIMEOUT_MS;
-    cluster->max_requests_per_connection = weir_u32_value(b->proto->max_requests_per_connection, 0);
-    cluster->h1 = weir_h1_options_default[WEIR_CODEC_CLIENT];
-    struct weir_stats_scope scope = cluster->scope;
-    scope.prefix = weir_arena_cat(&cluster->arena, scope.prefix, WEIR_S("http1."));
-    scope.prom_prefix = WEIR_S("cluster.http1.");
-    cluster->h1.stats = weir_stats_register_group(b->stats, &scope, weir_h1_stat_defs, WEIR_H1_STAT_COUNT);
-    set_common(cluster, b->proto->common_http_protocol_options);
-    set_h1(cluster, b->proto->http_protocol_options);
-    const HttpOptions *options = find_http_options(b);
-    if (!options) return;
     set_common(cluster, options->common_http_protocol_options);
     switch (options->upstream_protocol_options_case) {
     case ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__UPSTREAM_PROTOCOL_OPTIONS_EXPLICIT_HTTP_CONFIG:
         if (options->explicit_http_config->protocol_config_case ==
             ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__EXPLICIT_HTTP_CONFIG__PROTOCOL_CONFIG_HTTP_PROTOCOL_OPTIONS)
             set_h1(cluster, options->explicit_http_config->http_protocol_options);
+        else if (options->explicit_http_config->protocol_config_case ==
+                 ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__EXPLICIT_HTTP_CONFIG__PROTOCOL_CONFIG_HTTP2_PROTOCOL_OPTIONS)
+            set_h2(cluster, options->explicit_http_config->http2_protocol_options);
         break;
     case ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__UPSTREAM_PROTOCOL_OPTIONS_USE_DOWNSTREAM_PROTOCOL_CONFIG:
     case ENVOY__EXTENSIONS__UPSTREAMS__HTTP__V3__HTTP_PROTOCOL_OPTIONS__UPSTREAM_PROTOCOL_OPTIONS_AUTO_CONFIG:
@@ -322,6 +343,23 @@ static void build_protocol(struct build *b)
     default:
         break;
     }
+}
+
+static void build_protocol(struct build *b)
+{
+    struct weir_cluster *cluster = b->cluster;
+    cluster->protocol = WEIR_HTTP_11;
+    cluster->idle_timeout_ms = IDLE_TIMEOUT_MS;
+    cluster->max_requests_per_connection = weir_u32_value(b->proto->max_requests_per_connection, 0);
+    cluster->h1 = weir_h1_options_default[WEIR_CODEC_CLIENT];
+    cluster->h2 = weir_h2_options_default;
+    set_common(cluster, b->proto->common_http_protocol_options);
+    set_h1(cluster, b->proto->http_protocol_options);
+    set_h2(cluster, b->proto->http2_protocol_options);
+    const HttpOptions *options = find_http_options(b);
+    if (options) read_http_options(cluster, options);
+    if (cluster->protocol == WEIR_HTTP_2) cluster->h2.stats = codec_stats(b, "http2", weir_h2_stat_defs, WEIR_H2_STAT_COUNT);
+    else cluster->h1.stats = codec_stats(b, "http1", weir_h1_stat_defs, WEIR_H1_STAT_COUNT);
 }
 
 /* ---- transport ---- */

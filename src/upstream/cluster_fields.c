@@ -115,8 +115,26 @@ static const struct weir_supported_field http1_fields_table[] = {
 const struct weir_supported_fields weir_http1_options_fields =
     WEIR_SUPPORTED(envoy__config__core__v3__http1_protocol_options__descriptor, http1_fields_table);
 
+static const struct weir_supported_field http2_fields_table[] = {
+    {.name = "hpack_table_size"},
+    {.name = "max_concurrent_streams"},
+    {.name = "initial_stream_window_size"},
+    {.name = "initial_connection_window_size"},
+    {.name = "max_outbound_frames"},
+    {.name = "max_outbound_control_frames"},
+    {.name = "max_consecutive_inbound_frames_with_empty_payload"},
+    {.name = "max_inbound_priority_frames_per_stream"},
+    {.name = "max_inbound_window_update_frames_per_data_frame_sent"},
+    {.name = "allow_connect", .state = WEIR_FIELD_HARMLESS, .note = "for requests from downstream"},
+    {.name = "stream_error_on_invalid_http_messaging", .state = WEIR_FIELD_HARMLESS, .note = "a bad answer costs its stream alone"},
+    {.name = "override_stream_error_on_invalid_http_message", .state = WEIR_FIELD_HARMLESS, .note = "a bad answer costs its stream alone"},
+    {.name = "use_oghttp2_codec", .state = WEIR_FIELD_HARMLESS, .note = "weir has one codec"},
+};
+FIELDS(http2_fields, envoy__config__core__v3__http2_protocol_options__descriptor);
+
 static const struct weir_supported_field explicit_fields_table[] = {
     {.name = "http_protocol_options", .nested = &weir_http1_options_fields},
+    {.name = "http2_protocol_options", .nested = &http2_fields},
 };
 FIELDS(explicit_fields, envoy__extensions__upstreams__http__v3__http_protocol_options__explicit_http_config__descriptor);
 
@@ -177,6 +195,7 @@ static const struct weir_supported_field cluster_table[] = {
     {.name = "max_requests_per_connection"},
     {.name = "common_http_protocol_options", .nested = &common_http_fields},
     {.name = "http_protocol_options", .nested = &weir_http1_options_fields},
+    {.name = "http2_protocol_options", .nested = &http2_fields},
     {.name = "typed_extension_protocol_options", .note = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"},
     {.name = "transport_socket", .note = "envoy.transport_sockets.raw_buffer"},
     {.name = "upstream_connection_options", .nested = &connection_fields},

@@ -9,6 +9,8 @@
  * Rules: Envoy's ConnPoolImplBase; circuit breakers as in its "Circuit breaking" page. */
 #include "upstream/cluster_worker.h"
 
+#include <netinet/tcp.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -273,6 +275,13 @@ static void make_ready(struct pool_conn *pc)
     if (timeout && !weir_timer_armed(&pool->idle_timer)) weir_timer_set(pool->cw->loop, &pool->idle_timer, timeout);
 }
 
+static void make_full(struct pool_conn *pc)
+{
+    weir_list_unlink(&pc->link);
+    weir_list_push_back(&pc->pool->full, &pc->link);
+    pc->state = CONN_FULL;
+}
+
 /* A stream ended, or the connection takes no more: decide what becomes of it. */
 static void settle(struct pool_conn *pc)
 {
@@ -285,13 +294,17 @@ static void settle(struct pool_conn *pc)
     const struct weir_codec *codec = pc->up.codec;
     bool room = !pc->no_more && codec->ops->capacity(codec) > 0;
     if (pc->n_active == 0) {
-        if (!room || pc->pool->draining || pc->up.conn.in.len > 0) {
+        bool excess = pc->up.conn.in.len > 0 && codec->ops->protocol != WEIR_HTTP_2;
+        if (!room || pc->pool->draining || excess) {
             close_conn(pc);
             return;
         }
         resume_reading(pc);
     }
-    if (!room) return;
+    if (!room) {
+        make_full(pc);
+        return;
+    }
     make_ready(pc);
     if (WEIR_UNLIKELY(pc->pool->n_waiting)) assign_waiting(pc->pool);
 }
@@ -320,6 +333,22 @@ static struct pool_conn *of_conn(struct weir_conn *conn)
     return WEIR_CONTAINER_OF(conn, struct pool_conn, up.conn);
 }
 
+static void set_keepalive(struct weir_conn *conn, const struct weir_tcp_keepalive *keepalive)
+{
+    const struct {
+        int level, name;
+        uint32_t value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPCNT, keepalive->probes},
+        {IPPROTO_TCP, TCP_KEEPIDLE, keepalive->time_s},
+        {IPPROTO_TCP, TCP_KEEPINTVL, keepalive->interval_s},
+    };
+    for (size_t i = 0; i < WEIR_COUNTOF(options); i++)
+        if (options[i].value)
+            (void)conn->loop->ops->set_option(conn->loop, conn->io.sock, options[i].level, options[i].name, (int)options[i].value);
+}
+
 static void on_connected(struct weir_conn *conn)
 {
     struct pool_conn *pc = of_conn(conn);
@@ -328,7 +357,10 @@ static void on_connected(struct weir_conn *conn)
     struct weir_cluster *cluster = cw->cluster;
     pool->n_connecting--;
     pc->was_connected = true;
-    pc->up.codec = weir_h1_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h1);
+    if (cluster->keepalive.on && weir_addr_is_ip(&pool->host->addr)) set_keepalive(conn, &cluster->keepalive);
+    pc->up.codec = cluster->protocol == WEIR_HTTP_2
+                       ? weir_h2_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h2)
+                       : weir_h1_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h1);
     pc->up.codec->sw = cw->sw;
     pc->up.ready_ns = weir_loop_now_ns(cw->loop);
     weir_stat_record(cw->sw, cluster->stats + WEIR_CLUSTER_STAT_upstream_cx_connect_ms,
@@ -492,7 +524,7 @@ static void start_connection(struct weir_host_pool *pool)
     pool->n_conns++;
     count(pool, WEIR_CLUSTER_STAT_upstream_cx_total);
     count(pool, WEIR_CLUSTER_STAT_upstream_cx_active);
-    count(pool, WEIR_CLUSTER_STAT_upstream_cx_http1_total);
+    count(pool, cluster->protocol == WEIR_HTTP_2 ? WEIR_CLUSTER_STAT_upstream_cx_http2_total : WEIR_CLUSTER_STAT_upstream_cx_http1_total);
     if (pool->host->stats) weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_cx_total);
     host_gauge(pool, WEIR_HOST_STAT_cx_active, true);
     const struct weir_transport_factory *factory = pool->host->transport ? pool->host->transport : cluster->transport;
@@ -500,12 +532,14 @@ static void start_connection(struct weir_host_pool *pool)
     weir_conn_connect(conn, &pool->host->addr, NULL, transport, cluster->connect_timeout_ms);
 }
 
-/* Opens connections until there is one on its way for each request that waits, as far as the circuit breaker lets. A pool
+/* Opens connections until those on their way have room for each request that waits (HTTP/2: one does, until it says how much it
+ * takes), as far as the circuit breaker lets. A pool
  * without any connection always gets one, or its requests would wait for ever. */
 static void connect_for_waiting(struct weir_host_pool *pool)
 {
     struct weir_cluster_worker *cw = pool->cw;
-    while (pool->n_waiting > pool->n_connecting && !pool->failing) {
+    uint32_t room_each = cw->cluster->protocol == WEIR_HTTP_2 ? cw->cluster->h2.max_concurrent_streams : 1;
+    while (pool->n_waiting > (uint64_t)pool->n_connecting * room_each && !pool->failing) {
         struct weir_resource *connections = &resources(pool)->connections;
         if (!weir_resource_take(connections, cw->sw)) {
             count(pool, WEIR_CLUSTER_STAT_upstream_cx_overflow);
@@ -535,9 +569,7 @@ static void after_open(struct pool_conn *pc)
     if (cw->cluster->lb == WEIR_LB_LEAST_REQUEST)
         atomic_fetch_add_explicit(&pool->host->active, 1, memory_order_relaxed);
     if (!pc->no_more && pc->up.codec->ops->capacity(pc->up.codec) > 0) return;
-    weir_list_unlink(&pc->link);
-    weir_list_push_back(&pool->full, &pc->link);
-    pc->state = CONN_FULL;
+    make_full(pc);
 }
 
 struct weir_codec_stream *weir_up_conn_open(struct weir_up_conn *uc, const struct weir_codec_stream_ops *ops, void *owner,
