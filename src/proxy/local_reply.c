@@ -51,43 +51,40 @@ static void add_extra(struct weir_headers *h, const struct weir_headers *extra)
     }
 }
 
-static void grpc_head(struct weir_stream *s, const struct weir_local_reply *reply, struct weir_slice body)
+static void grpc_head(struct weir_stream *s, const struct weir_local_reply *reply, const struct weir_local_reply_text *text)
 {
     struct weir_headers *h = &s->response_headers;
-    uint32_t status = reply->grpc_status >= 0 ? (uint32_t)reply->grpc_status : grpc_status_of(reply->status);
+    uint32_t status = reply->grpc_status >= 0 ? (uint32_t)reply->grpc_status : grpc_status_of(text->status);
     weir_headers_set_status(h, 200);
     weir_headers_set_borrow(h, WEIR_H_CONTENT_TYPE, WEIR_S("application/grpc"));
     weir_headers_set_u64(h, WEIR_H_GRPC_STATUS, status);
-    if (body.len) weir_headers_set_borrow(h, WEIR_H_GRPC_MESSAGE, grpc_message(&s->arena, body));
-    add_extra(h, reply->headers);
+    if (text->body.len) weir_headers_set_borrow(h, WEIR_H_GRPC_MESSAGE, grpc_message(&s->arena, text->body));
 }
 
 /* The head of the reply in s->response_headers. Returns the body to send after it. */
 static struct weir_slice compose(struct weir_stream *s, const struct weir_local_reply *reply)
 {
     struct weir_headers *h = &s->response_headers;
-    struct weir_local_reply_text text = {
-        .status = reply->status, .body = reply->body,
-        .content_type = reply->content_type ? weir_slice_str(reply->content_type) : WEIR_S("text/plain")};
+    struct weir_slice type = reply->content_type ? weir_slice_str(reply->content_type) : WEIR_S("text/plain");
+    struct weir_local_reply_text text = {.status = reply->status, .body = reply->body, .content_type = type};
     weir_headers_init(h, &s->arena);
     weir_headers_set_status(h, text.status);
+    add_extra(h, reply->headers);
     s->response.headers = h;
     s->info.status = text.status;
     s->info.local_reply_body = reply->body;
     if (s->hcm->local_reply) weir_local_reply_rewrite(s->hcm->local_reply, s, &text);
     s->info.status = text.status;
     if (s->is_grpc) {
-        struct weir_local_reply mapped = *reply;
-        mapped.status = text.status;
-        grpc_head(s, &mapped, text.body);
+        grpc_head(s, reply, &text);
         return WEIR_S_NONE;
     }
     weir_headers_set_status(h, text.status);
     if (text.body.len) {
         weir_headers_set_u64(h, WEIR_H_CONTENT_LENGTH, text.body.len);
-        weir_headers_set_borrow(h, WEIR_H_CONTENT_TYPE, text.content_type);
+        if (text.content_type.ptr != type.ptr || !weir_headers_has(h, WEIR_H_CONTENT_TYPE))
+            weir_headers_set_borrow(h, WEIR_H_CONTENT_TYPE, text.content_type);
     }
-    add_extra(h, reply->headers);
     return s->is_head ? WEIR_S_NONE : text.body;
 }
 
