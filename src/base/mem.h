@@ -17,7 +17,7 @@ WEIR_NONNULL_RET void *weir_xrealloc(void *ptr, size_t size);
 WEIR_NONNULL_RET char *weir_xstrndup(const char *ptr, size_t len);
 /** As malloc, for sizes from outside within their limit: NULL on failure. */
 void *weir_try_alloc(size_t size);
-/** Gives the pages that hold nothing any more back to the system: after start-up and reload, not on a request's way. */
+/** Gives the pages that hold nothing any more back to the system. Other threads wait for it meanwhile: after start-up only. */
 void weir_mem_trim(void);
 
 #define WEIR_NEW(type) ((type *)weir_zalloc(sizeof(type)))

@@ -30,7 +30,6 @@ void weir_config_seal(struct weir_config *conf)
     weir_arena_fini(&conf->index->arena);
     weir_diag_fini(conf->diag);
     weir_diag_init(conf->diag);
-    weir_mem_trim();
 }
 
 void weir_config_free(struct weir_config *conf)

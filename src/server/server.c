@@ -427,6 +427,7 @@ static int run(struct weir_server *server)
     weir_server_print_diag(server, source);
     weir_source_unref(source);
     if (!server->snapshot) return 1;
+    weir_mem_trim(); /* what reading took; at a reload workers would wait for it, and the next one uses it again */
     server->snapshot->loaded_wall_ns = server->main->loop->ops->wall_ns(server->main->loop);
     if (server->options->mode == WEIR_MODE_VALIDATE) {
         if (server->options->format == WEIR_OUTPUT_TEXT)
