@@ -7,8 +7,10 @@
 #include "filters/header_mutation/header_mutation.h"
 #include "filters/local_ratelimit/local_ratelimit.h"
 #include "filters/router/router.h"
+#include "filters/services.h"
 #include "proxy/hcm.h"
 #ifdef WEIR_WASM
+#include "filters/wasm/service.h"
 #include "filters/wasm/wasm.h"
 #endif
 
@@ -40,3 +42,10 @@ static const struct weir_access_logger_ops *const access_loggers[] = {
     NULL,
 };
 const struct weir_access_logger_registry weir_plugin_access_loggers = {.v = access_loggers, .n = WEIR_COUNTOF(access_loggers) - 1};
+
+const struct weir_service_ops *const weir_services[] = {
+#ifdef WEIR_WASM
+    &weir_service_wasm,
+#endif
+    NULL,
+};

@@ -25,6 +25,7 @@ static const struct weir_supported_field bootstrap_fields[] = {
     {.name = "node"},
     {.name = "static_resources", .nested = &static_supported},
     {.name = "admin", .nested = &admin_supported},
+    {.name = "bootstrap_extensions"},
     {.name = "enable_dispatcher_stats", .state = WEIR_FIELD_HARMLESS},
     {.name = "stats_flush_interval"},
     {.name = "flags_path", .state = WEIR_FIELD_HARMLESS},

@@ -55,6 +55,8 @@ void weir_snapshot_unref(struct weir_snapshot *snapshot)
     if (!snapshot || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1) return;
     for (uint32_t i = 0; i < snapshot->n_listeners; i++) weir_listener_unref(snapshot->listeners[i]);
     weir_free(snapshot->listeners);
+    for (uint32_t i = 0; i < snapshot->n_services; i++) snapshot->services[i].release(snapshot->services[i].arg);
+    weir_free(snapshot->services);
     weir_listener_unref(snapshot->admin);
     weir_clusters_unref(snapshot->clusters);
     weir_source_unref(snapshot->source);
@@ -196,6 +198,35 @@ static void build_listeners(struct build *b, const Bootstrap *bootstrap)
     }
 }
 
+static const struct weir_service_ops *find_service(struct weir_slice type)
+{
+    for (const struct weir_service_ops *const *ops = weir_services; *ops; ops++)
+        if (weir_slice_eq(weir_slice_str((*ops)->type), type)) return *ops;
+    return NULL;
+}
+
+static void build_services(struct build *b, const Bootstrap *bootstrap)
+{
+    struct weir_snapshot *s = b->snapshot;
+    struct weir_config *config = b->source->config;
+    s->services = weir_zalloc((bootstrap->n_bootstrap_extensions + 1) * sizeof *s->services);
+    for (size_t i = 0; i < bootstrap->n_bootstrap_extensions; i++) {
+        const Envoy__Config__Core__V3__TypedExtensionConfig *extension = bootstrap->bootstrap_extensions[i];
+        struct weir_any any = weir_config_any(config, extension->typed_config);
+        const struct weir_service_ops *ops = find_service(any.type);
+        if (!ops || !any.msg) {
+            weir_config_error(config, extension, "typed_config", -1, "no bootstrap extension \"%.*s\" in weir",
+                              WEIR_SARG(any.type.len ? any.type : weir_slice_str(extension->name)));
+            continue;
+        }
+        struct weir_conf_ctx ctx = context(b, b->deps->http_filters);
+        ctx.arena = &config->arena;
+        ctx.files = b->source->files;
+        if (ops->parse(&ctx, any.msg, &s->services[s->n_services]) == WEIR_OK) s->n_services++;
+        b->source->files = ctx.files;
+    }
+}
+
 /* The admin is an ordinary listener with one filter of its own; this is its configuration, completed with the address and the
  * access logs that the bootstrap gives it. */
 static const char admin_text[] =
@@ -258,6 +289,7 @@ struct weir_snapshot *weir_snapshot_build(const struct weir_snapshot_deps *deps,
     name_clusters(&b, bootstrap);
     build_clusters(&b, bootstrap);
     build_listeners(&b, bootstrap);
+    build_services(&b, bootstrap);
     build_admin(&b, bootstrap);
     if (bootstrap->static_resources == &none) bootstrap->static_resources = NULL;
     weir_map_fini(&b.cluster_names);

@@ -4,6 +4,7 @@
 #define WEIR_SERVER_SNAPSHOT_H
 
 #include "config/config.h"
+#include "filters/services.h"
 #include "proxy/conf_ctx.h"
 #include "proxy/listener.h"
 #include "upstream/cluster.h"
@@ -24,6 +25,8 @@ struct weir_snapshot {
     struct weir_listener **listeners;
     uint32_t n_listeners;
     struct weir_listener *admin; /* NULL: the file asks for none */
+    struct weir_service *services;
+    uint32_t n_services;
     int64_t loaded_wall_ns;
 };
 struct weir_snapshot *weir_snapshot_ref(struct weir_snapshot *snapshot);

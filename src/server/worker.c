@@ -53,19 +53,32 @@ static void run_hooks(struct weir_worker *worker, const struct weir_snapshot *sn
     }
 }
 
+/* Services are equal when their objects are: starting the new before stopping the old keeps what stays. */
+static void run_services(struct weir_worker *worker, const struct weir_snapshot *snapshot, bool start)
+{
+    bool main = worker->id == UINT32_MAX;
+    for (uint32_t i = 0; snapshot && i < snapshot->n_services; i++) {
+        const struct weir_service *service = &snapshot->services[i];
+        if (service->singleton == main) (start ? service->start : service->stop)(worker, service->arg);
+    }
+}
+
 enum weir_err weir_worker_adopt(struct weir_worker *worker, struct weir_snapshot *snapshot, uint64_t drain_ms, struct weir_str *reterr)
 {
     struct worker *w = of(worker);
     struct weir_snapshot *old = w->snapshot;
     weir_clusters_worker_set(worker->clusters, snapshot->clusters);
+    run_services(worker, snapshot, true);
     run_hooks(worker, snapshot, old, true);
     enum weir_err err = weir_listeners_worker_set(worker->listeners, snapshot->listeners, snapshot->n_listeners, drain_ms, reterr);
     if (err) {
         run_hooks(worker, snapshot, old, false);
+        run_services(worker, snapshot, false);
         if (old) weir_clusters_worker_set(worker->clusters, old->clusters);
         return err;
     }
     run_hooks(worker, old, snapshot, false);
+    run_services(worker, old, false);
     w->snapshot = weir_snapshot_ref(snapshot);
     weir_snapshot_unref(old);
     return WEIR_OK;
@@ -79,6 +92,8 @@ enum weir_err weir_worker_adopt_main(struct weir_worker *worker, struct weir_sna
         weir_listeners_worker_set(worker->listeners, &snapshot->admin, snapshot->admin ? 1 : 0, ADMIN_DRAIN_MS, reterr);
     if (err) return err;
     struct weir_snapshot *old = w->snapshot;
+    run_services(worker, snapshot, true);
+    run_services(worker, old, false);
     w->snapshot = weir_snapshot_ref(snapshot);
     weir_snapshot_unref(old);
     return WEIR_OK;
@@ -90,6 +105,7 @@ void weir_worker_free(struct weir_worker *worker)
     struct worker *w = of(worker);
     weir_listeners_worker_free(worker->listeners);
     if (worker->id != UINT32_MAX) run_hooks(worker, w->snapshot, NULL, false);
+    run_services(worker, w->snapshot, false);
     weir_loop_turn_end(worker->loop); /* streams end, with them their guests' contexts */
     weir_wasm_worker_fini(worker);
     weir_loop_turn_end(worker->loop); /* and the calls of guests */

@@ -103,3 +103,69 @@ def test_network_filter_that_fails_open(weir, module):
         client.send("trap / HTTP/1.1\r\nHost: a\r\n\r\n")
         time.sleep(0.2)
         assert client.sock.recv(65536).startswith(b"HTTP/1.1 ")  # the bytes pass as they are
+
+
+SERVICE = """
+bootstrap_extensions:
+- name: envoy.bootstrap.wasm
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.wasm.v3.WasmService
+    singleton: SINGLETON
+    config:
+      name: service
+      configuration: {"@type": type.googleapis.com/google.protobuf.StringValue, value: service}
+      vm_config: {vm_id: shared_vm, code: {local: {filename: "MODULE"}}}
+"""
+FILTER = """
+          - name: envoy.filters.http.wasm
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config: {name: sender, vm_config: {vm_id: shared_vm, code: {local: {filename: "MODULE"}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    out = tmp_path_factory.mktemp("guest") / "service.wasm"
+    command = ["clang", "--target=wasm32", "-O1", "-g", "-fno-builtin", "-nostdlib", "-Wl,--no-entry", "-Wl,--export-dynamic"]
+    subprocess.run([*command, "-o", out, ROOT / "tests/guests/service.c"], check=True)
+    return out
+
+
+def with_service(module, singleton):
+    hcm = HCM.replace("          http_filters:\n", "          http_filters:" + FILTER)
+    return (SERVICE + LISTENER + hcm).replace("MODULE", str(module)).replace("SINGLETON", singleton)
+
+
+@pytest.mark.parametrize("singleton,workers", [("true", 3), ("false", 1)])
+def test_service_ticks_and_gets_mail(weir, service, singleton, workers):
+    proxy = weir(with_service(service, singleton), concurrency=workers)
+    assert proxy.stat("wasm.service.active") == 1 and proxy.stat("wasm.sender.active") == workers
+    for n in range(20):
+        assert get(proxy.port, path=f"/job{n}").status == 200
+    proxy.wait_stat("wasmcustom.service_jobs", 20)
+    before = proxy.stat("wasmcustom.service_ticks")
+    time.sleep(1)
+    assert 10 <= proxy.stat("wasmcustom.service_ticks") - before <= 51
+    assert "/job19" in proxy.output()
+
+
+def test_service_that_fails_is_replaced(weir, service):
+    proxy = weir(with_service(service, "true"), concurrency=2)
+    for n in range(1, 4):
+        assert get(proxy.port, path="/trap").status == 200
+        proxy.wait_stat("wasm.service.vm_reload_success", n)
+    assert get(proxy.port, path="/after").status == 200
+    end = time.monotonic() + 3
+    while "/after" not in proxy.output() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert "/after" in proxy.output() and proxy.stat("wasm.service.active") == 1
+
+
+def test_services_follow_a_reload(weir, service):
+    proxy = weir(with_service(service, "true"))
+    proxy.reload(with_service(service, "false"))
+    proxy.wait_stat("wasm.service.active", 1)
+    proxy.reload((LISTENER + HCM))
+    proxy.wait_stat("wasm.service.active", 0)
+    assert get(proxy.port).status == 200
