@@ -20,8 +20,9 @@ static void write_yaml(struct weir_str *out, struct size size)
     for (unsigned v = 0; v < size.vhosts; v++) {
         weir_str_printf(out, "- name: v%u\n  domains: [h%u.example.com]\n  routes:\n", v, v);
         for (unsigned r = 0; r < size.routes; r++)
-            weir_str_printf(out, "  - {name: r%u, match: {%s: /service/%u%s}, direct_response: {status: 200}}\n", r, r % 2 ? "prefix" : "path", r,
-                            r % 2 ? "/" : "");
+            weir_str_printf(out,
+                            "  - {name: r%u, match: {%s: /service/%u%s}, direct_response: {status: 200}}\n",
+                            r, r % 2 ? "prefix" : "path", r, r % 2 ? "/" : "");
     }
 }
 
@@ -43,8 +44,9 @@ static void run(struct size size, unsigned n)
     weir_arena_init(&arena, NULL);
     struct weir_config *config = weir_config_new(&diag);
     ProtobufCMessage *msg = NULL;
-    enum weir_err err = weir_config_read_text(config, WEIR_S("bench.yaml"), weir_str_slice(&yaml),
-                                              &envoy__config__route__v3__route_configuration__descriptor, &msg);
+    enum weir_err err =
+        weir_config_read_text(config, WEIR_S("bench.yaml"), weir_str_slice(&yaml),
+                              &envoy__config__route__v3__route_configuration__descriptor, &msg);
     struct weir_conf_ctx ctx = {.arena = &arena, .config = config, .diag = &diag};
     struct weir_route_table *table = err == WEIR_OK ? weir_route_table_new(&ctx, msg) : NULL;
     if (!table) {
@@ -57,15 +59,19 @@ static void run(struct size size, unsigned n)
         unsigned route = (i * 7919) % size.routes;
         weir_headers_init(&requests[i], &arena);
         weir_headers_add_borrow(&requests[i], WEIR_H_METHOD, WEIR_S("GET"));
-        weir_headers_add_borrow(&requests[i], WEIR_H_AUTHORITY, weir_arena_printf(&arena, "h%u.example.com", (i * 104729) % size.vhosts));
-        weir_headers_add_borrow(&requests[i], WEIR_H_PATH, weir_arena_printf(&arena, "/service/%u%s", route, route % 2 ? "/x?y=z" : ""));
+        weir_headers_add_borrow(&requests[i], WEIR_H_AUTHORITY,
+                                weir_arena_printf(&arena, "h%u.example.com", (i * 104729) % size.vhosts));
+        weir_headers_add_borrow(&requests[i], WEIR_H_PATH,
+                                weir_arena_printf(&arena, "/service/%u%s", route, route % 2 ? "/x?y=z" : ""));
     }
     const struct weir_route_target *target;
     unsigned found = 0;
     uint64_t start = now_ns();
-    for (unsigned i = 0; i < n; i++) found += weir_route_match(table, &requests[i % REQUESTS], NULL, i, &target) != NULL;
+    for (unsigned i = 0; i < n; i++)
+        found += weir_route_match(table, &requests[i % REQUESTS], NULL, i, &target) != NULL;
     uint64_t took = now_ns() - start;
-    printf("%6u virtual hosts x %6u routes: %6.1f ns a match%s\n", size.vhosts, size.routes, (double)took / n, found == n ? "" : " (some found nothing)");
+    printf("%6u virtual hosts x %6u routes: %6.1f ns a match%s\n", size.vhosts, size.routes, (double)took / n,
+           found == n ? "" : " (some found nothing)");
     weir_route_table_unref(table);
     weir_config_free(config);
     weir_arena_fini(&arena);
@@ -75,8 +81,10 @@ static void run(struct size size, unsigned n)
 
 int main(int argc, char **argv)
 {
-    static const struct size sizes[] = {{1, 1}, {1, 10}, {10, 10}, {100, 10}, {1000, 10}, {1, 1000}, {1, 10000}, {10, 1000}};
+    static const struct size sizes[] = {{1, 1},     {1, 10},   {10, 10},   {100, 10},
+                                        {1000, 10}, {1, 1000}, {1, 10000}, {10, 1000}};
     unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 2000000;
-    for (size_t i = 0; i < WEIR_COUNTOF(sizes); i++) run(sizes[i], n ? n : 1);
+    for (size_t i = 0; i < WEIR_COUNTOF(sizes); i++)
+        run(sizes[i], n ? n : 1);
     return 0;
 }

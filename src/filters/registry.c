@@ -5,6 +5,7 @@
 #include "filters/cors/cors.h"
 #include "filters/fault/fault.h"
 #include "filters/header_mutation/header_mutation.h"
+#include "filters/health_check/health_check.h"
 #include "filters/local_ratelimit/local_ratelimit.h"
 #include "filters/router/router.h"
 #include "filters/services.h"
@@ -19,6 +20,7 @@ static const struct weir_filter_ops *const http_filters[] = {
     &weir_filter_cors,
     &weir_filter_fault,
     &weir_filter_header_mutation,
+    &weir_filter_health_check,
     &weir_filter_local_ratelimit,
 #ifdef WEIR_WASM
     &weir_filter_wasm,

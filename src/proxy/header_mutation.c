@@ -18,7 +18,7 @@ struct addition {
     enum weir_header_id id;
     enum append_action action;
     bool keep_empty;
-    struct weir_slice literal;         /* present: no operators */
+    struct weir_slice literal; /* present: no operators */
     const struct weir_format *format;
 };
 /* One step: a removal has a name alone. */
@@ -42,21 +42,28 @@ static enum weir_err read_action(struct weir_conf_ctx *ctx, const Option *option
         Envoy__Config__Core__V3__HeaderValueOption__HeaderAppendAction from;
         enum append_action to;
     } actions[] = {
-        {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__APPEND_IF_EXISTS_OR_ADD, APPEND_OR_ADD},
+        {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__APPEND_IF_EXISTS_OR_ADD,
+         APPEND_OR_ADD},
         {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__ADD_IF_ABSENT, ADD_IF_ABSENT},
-        {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__OVERWRITE_IF_EXISTS_OR_ADD, OVERWRITE_OR_ADD},
-        {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__OVERWRITE_IF_EXISTS, OVERWRITE_IF_EXISTS},
+        {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__OVERWRITE_IF_EXISTS_OR_ADD,
+         OVERWRITE_OR_ADD},
+        {ENVOY__CONFIG__CORE__V3__HEADER_VALUE_OPTION__HEADER_APPEND_ACTION__OVERWRITE_IF_EXISTS,
+         OVERWRITE_IF_EXISTS},
     };
     *ret = APPEND_OR_ADD;
     for (size_t i = 0; i < WEIR_COUNTOF(actions); i++)
-        if (actions[i].from == option->append_action) *ret = actions[i].to;
-    if (!option->append) return WEIR_OK;
+        if (actions[i].from == option->append_action)
+            *ret = actions[i].to;
+    if (!option->append)
+        return WEIR_OK;
     if (*ret != APPEND_OR_ADD) {
-        weir_config_error(ctx->config, option, "append", -1, "\"append\" and \"append_action\" contradict each other");
+        weir_config_error(ctx->config, option, "append", -1,
+                          "\"append\" and \"append_action\" contradict each other");
         weir_config_hint(ctx->config, "leave \"append\" out");
         return WEIR_ERR_INVALID;
     }
-    if (!option->append->value) *ret = OVERWRITE_OR_ADD;
+    if (!option->append->value)
+        *ret = OVERWRITE_OR_ADD;
     return WEIR_OK;
 }
 
@@ -70,33 +77,40 @@ static enum weir_err read_value(struct weir_conf_ctx *ctx, const Envoy__Config__
         field = "raw_value";
     }
     struct weir_format_error error;
-    enum weir_err err = weir_format_new(ctx->arena, text, (struct weir_format_options){.omit_empty = true}, &error, &a->format);
+    enum weir_err err = weir_format_new(ctx->arena, text, (struct weir_format_options){.omit_empty = true},
+                                        &error, &a->format);
     if (err != WEIR_OK) {
         weir_config_error(ctx->config, header, field, -1, "%s", error.message);
-        if (error.hint[0]) weir_config_hint(ctx->config, "%s", error.hint);
+        if (error.hint[0])
+            weir_config_hint(ctx->config, "%s", error.hint);
         return WEIR_ERR_INVALID;
     }
     if (!weir_format_literal(a->format, &a->literal)) {
         a->literal = WEIR_S_NONE;
         return WEIR_OK;
     }
-    if (!a->literal.ptr) a->literal = WEIR_S("");
-    if (weir_header_value_valid(a->literal)) return WEIR_OK;
+    if (!a->literal.ptr)
+        a->literal = WEIR_S("");
+    if (weir_header_value_valid(a->literal))
+        return WEIR_OK;
     weir_config_error(ctx->config, header, field, -1, "control characters may not stand in a header");
     return WEIR_ERR_INVALID;
 }
 
 /* `any_name`: pseudo-headers and host may be changed. */
-static enum weir_err read_addition(struct weir_conf_ctx *ctx, const Option *option, bool any_name, struct addition *a)
+static enum weir_err read_addition(struct weir_conf_ctx *ctx, const Option *option, bool any_name,
+                                   struct addition *a)
 {
-    if (!option->header) return WEIR_ERR_INVALID; /* the schema's rule has said so */
+    if (!option->header)
+        return WEIR_ERR_INVALID; /* the schema's rule has said so */
     a->name = weir_arena_dup_lower(ctx->arena, weir_slice_str(option->header->key));
     a->id = weir_header_id_of(a->name);
     a->keep_empty = option->keep_empty_value;
     bool may = any_name || may_change(a->name);
     if (!may || !weir_header_name_valid(a->name)) {
         weir_config_error(ctx->config, option->header, "key", -1,
-                          may ? "\"%s\" is not a header name" : ":-prefixed or host headers may not be modified (\"%s\")",
+                          may ? "\"%s\" is not a header name"
+                              : ":-prefixed or host headers may not be modified (\"%s\")",
                           option->header->key);
         if (weir_slice_eq(a->name, WEIR_S("host")) || weir_slice_eq(a->name, WEIR_S(":authority")))
             weir_config_hint(ctx->config, "host_rewrite_literal of a route changes the host");
@@ -108,7 +122,8 @@ static enum weir_err read_addition(struct weir_conf_ctx *ctx, const Option *opti
         a->id = WEIR_H_AUTHORITY;
         a->name = weir_header_name(WEIR_H_AUTHORITY);
     }
-    if (a->name.ptr[0] == ':' && a->action == APPEND_OR_ADD) a->action = OVERWRITE_OR_ADD;
+    if (a->name.ptr[0] == ':' && a->action == APPEND_OR_ADD)
+        a->action = OVERWRITE_OR_ADD;
     return err != WEIR_OK ? err : value_err;
 }
 
@@ -127,22 +142,26 @@ static struct weir_header_mutation *new_steps(struct weir_conf_ctx *ctx, size_t 
     return m;
 }
 
-enum weir_err weir_header_mutation_new(struct weir_conf_ctx *ctx, const struct weir_header_mutation_source *source,
+enum weir_err weir_header_mutation_new(struct weir_conf_ctx *ctx,
+                                       const struct weir_header_mutation_source *source,
                                        const struct weir_header_mutation **ret)
 {
     *ret = NULL;
-    if (source->n_add == 0 && source->n_remove == 0) return WEIR_OK;
+    if (source->n_add == 0 && source->n_remove == 0)
+        return WEIR_OK;
     struct weir_header_mutation *m = new_steps(ctx, source->n_remove + source->n_add);
     enum weir_err result = WEIR_OK;
     for (size_t i = 0; i < source->n_remove; i++) {
         set_removal(ctx, source->remove[i], &m->steps[i]);
-        if (may_change(m->steps[i].a.name)) continue;
+        if (may_change(m->steps[i].a.name))
+            continue;
         weir_config_error(ctx->config, source->owner, source->remove_field, (int)i,
                           ":-prefixed or host headers may not be removed (\"%s\")", source->remove[i]);
         result = WEIR_ERR_INVALID;
     }
     for (size_t i = 0; i < source->n_add; i++)
-        if (read_addition(ctx, source->add[i], false, &m->steps[source->n_remove + i].a) != WEIR_OK) result = WEIR_ERR_INVALID;
+        if (read_addition(ctx, source->add[i], false, &m->steps[source->n_remove + i].a) != WEIR_OK)
+            result = WEIR_ERR_INVALID;
     *ret = m;
     return result;
 }
@@ -154,11 +173,14 @@ static enum weir_err read_step(struct weir_conf_ctx *ctx, const Mutation *from, 
         return read_addition(ctx, from->append, true, &step->a);
     case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION_REMOVE:
         set_removal(ctx, from->remove, step);
-        if (may_change(step->a.name)) return WEIR_OK;
-        weir_config_error(ctx->config, from, "remove", -1, ":-prefixed or host headers may not be removed (\"%s\")", from->remove);
+        if (may_change(step->a.name))
+            return WEIR_OK;
+        weir_config_error(ctx->config, from, "remove", -1,
+                          ":-prefixed or host headers may not be removed (\"%s\")", from->remove);
         return WEIR_ERR_INVALID;
     case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION_REMOVE_ON_MATCH:
-        weir_config_error(ctx->config, from, "remove_on_match", -1, "known to Envoy, not implemented by weir yet");
+        weir_config_error(ctx->config, from, "remove_on_match", -1,
+                          "known to Envoy, not implemented by weir yet");
         return WEIR_ERR_INVALID;
     case ENVOY__CONFIG__COMMON__MUTATION_RULES__V3__HEADER_MUTATION__ACTION__NOT_SET:
     default:
@@ -170,11 +192,13 @@ enum weir_err weir_header_mutation_list_new(struct weir_conf_ctx *ctx, void *con
                                             const struct weir_header_mutation **ret)
 {
     *ret = NULL;
-    if (n == 0) return WEIR_OK;
+    if (n == 0)
+        return WEIR_OK;
     struct weir_header_mutation *m = new_steps(ctx, n);
     enum weir_err result = WEIR_OK;
     for (size_t i = 0; i < n; i++)
-        if (read_step(ctx, mutations[i], &m->steps[i]) != WEIR_OK) result = WEIR_ERR_INVALID;
+        if (read_step(ctx, mutations[i], &m->steps[i]) != WEIR_OK)
+            result = WEIR_ERR_INVALID;
     *ret = m;
     return result;
 }
@@ -186,31 +210,41 @@ static bool has(const struct weir_headers *h, const struct addition *a)
 
 static void remove_named(struct weir_headers *h, struct weir_slice name, enum weir_header_id id)
 {
-    if (id != WEIR_H_OTHER) (void)weir_headers_remove(h, id);
-    else (void)weir_headers_remove_name(h, name);
+    if (id != WEIR_H_OTHER)
+        (void)weir_headers_remove(h, id);
+    else
+        (void)weir_headers_remove_name(h, name);
 }
 
-static void apply_addition(const struct addition *a, struct weir_headers *h, const struct weir_log_context *context)
+static void apply_addition(const struct addition *a, struct weir_headers *h,
+                           const struct weir_log_context *context)
 {
     bool exists = a->action != APPEND_OR_ADD && has(h, a);
-    if ((a->action == ADD_IF_ABSENT && exists) || (a->action == OVERWRITE_IF_EXISTS && !exists)) return;
+    if ((a->action == ADD_IF_ABSENT && exists) || (a->action == OVERWRITE_IF_EXISTS && !exists))
+        return;
     struct weir_slice value = a->literal;
     if (!value.ptr) {
         value = weir_format_eval(a->format, context);
-        if (!weir_header_value_valid(value)) return;
+        if (!weir_header_value_valid(value))
+            return;
     }
-    if (value.len == 0 && !a->keep_empty) return;
-    if (exists) remove_named(h, a->name, a->id);
+    if (value.len == 0 && !a->keep_empty)
+        return;
+    if (exists)
+        remove_named(h, a->name, a->id);
     weir_headers_add_name_borrow(h, a->name, a->id, value);
 }
 
 void weir_header_mutation_apply(const struct weir_header_mutation *mutation, struct weir_headers *h,
                                 const struct weir_log_context *context)
 {
-    if (!mutation) return;
+    if (!mutation)
+        return;
     for (size_t i = 0; i < mutation->n; i++) {
         const struct step *step = &mutation->steps[i];
-        if (step->removes) remove_named(h, step->a.name, step->a.id);
-        else apply_addition(&step->a, h, context);
+        if (step->removes)
+            remove_named(h, step->a.name, step->a.id);
+        else
+            apply_addition(&step->a, h, context);
     }
 }

@@ -27,7 +27,7 @@ struct route_list {
 struct weir_vhost_index {
     struct route_list *prefixes; /* sorted by key */
     uint32_t n_prefixes;
-    struct weir_map exact;       /* path -> struct route_list */
+    struct weir_map exact; /* path -> struct route_list */
     struct route_list rest;
 };
 
@@ -39,10 +39,13 @@ static bool path_matches(const struct weir_route_match *m, struct weir_slice pat
     case WEIR_PATH_EXACT:
         return m->ignore_case ? weir_slice_eq_nocase(path, m->text) : weir_slice_eq(path, m->text);
     case WEIR_PATH_PREFIX:
-        return m->ignore_case ? weir_slice_starts_with_nocase(path, m->text) : weir_slice_starts_with(path, m->text);
+        return m->ignore_case ? weir_slice_starts_with_nocase(path, m->text)
+                              : weir_slice_starts_with(path, m->text);
     case WEIR_PATH_SEPARATED_PREFIX:
-        if (path.len > m->text.len && path.ptr[m->text.len] != '/') return false;
-        return m->ignore_case ? weir_slice_starts_with_nocase(path, m->text) : weir_slice_starts_with(path, m->text);
+        if (path.len > m->text.len && path.ptr[m->text.len] != '/')
+            return false;
+        return m->ignore_case ? weir_slice_starts_with_nocase(path, m->text)
+                              : weir_slice_starts_with(path, m->text);
     case WEIR_PATH_REGEX:
         return weir_regex_full_match(m->regex, path);
     }
@@ -56,7 +59,8 @@ static bool find_query(struct weir_slice target, struct weir_slice name, struct 
     rest = weir_slice_first(rest, weir_slice_find(rest, '#'));
     while (weir_slice_next(&rest, '&', &pair)) {
         size_t eq = weir_slice_find(pair, '=');
-        if (!weir_slice_eq(weir_slice_first(pair, eq), name)) continue;
+        if (!weir_slice_eq(weir_slice_first(pair, eq), name))
+            continue;
         *ret = weir_slice_from(pair, eq + 1);
         return true;
     }
@@ -69,18 +73,23 @@ static bool queries_match(const struct weir_route_match *m, struct weir_slice ta
         const struct weir_query_match *q = &m->queries[i];
         struct weir_slice value;
         bool there = find_query(target, q->name, &value);
-        if (q->by_presence ? there != q->present : !there || !weir_string_match(&q->string, value)) return false;
+        if (q->by_presence ? there != q->present : !there || !weir_string_match(&q->string, value))
+            return false;
     }
     return true;
 }
 
-bool weir_route_match_one(const struct weir_route_match *m, const struct weir_headers *request, struct weir_slice path,
-                          uint64_t random)
+bool weir_route_match_one(const struct weir_route_match *m, const struct weir_headers *request,
+                          struct weir_slice path, uint64_t random)
 {
-    if (!path_matches(m, path)) return false;
-    if (m->fraction_ppm < 1000000 && random % 1000000 >= m->fraction_ppm) return false;
-    if (m->n_headers && !weir_header_matches(m->headers, m->n_headers, request)) return false;
-    if (m->n_queries && !queries_match(m, weir_headers_path(request))) return false;
+    if (!path_matches(m, path))
+        return false;
+    if (m->fraction_ppm < 1000000 && random % 1000000 >= m->fraction_ppm)
+        return false;
+    if (m->n_headers && !weir_header_matches(m->headers, m->n_headers, request))
+        return false;
+    if (m->n_queries && !queries_match(m, weir_headers_path(request)))
+        return false;
     return !m->grpc || weir_headers_is_grpc(request);
 }
 
@@ -100,9 +109,12 @@ static uint32_t join_lists(struct weir_arena *arena, struct route_list *v, uint3
     uint32_t out = 0;
     for (uint32_t i = 0; i < n;) {
         uint32_t end = i + 1;
-        while (end < n && weir_slice_eq(v[end].key, v[i].key)) end++;
-        struct route_list list = {.key = v[i].key, .parent = -1, .orders = WEIR_ARENA_ARRAY(arena, uint32_t, end - i)};
-        for (; i < end; i++) list.orders[list.n++] = v[i].orders[0];
+        while (end < n && weir_slice_eq(v[end].key, v[i].key))
+            end++;
+        struct route_list list = {
+            .key = v[i].key, .parent = -1, .orders = WEIR_ARENA_ARRAY(arena, uint32_t, end - i)};
+        for (; i < end; i++)
+            list.orders[list.n++] = v[i].orders[0];
         v[out++] = list;
     }
     return out;
@@ -112,7 +124,8 @@ static void link_parents(struct route_list *v, uint32_t n)
 {
     for (uint32_t i = 1; i < n; i++) {
         int32_t at = (int32_t)i - 1;
-        while (at >= 0 && !weir_slice_starts_with(v[i].key, v[at].key)) at = v[at].parent;
+        while (at >= 0 && !weir_slice_starts_with(v[i].key, v[at].key))
+            at = v[at].parent;
         v[i].parent = at;
     }
 }
@@ -122,9 +135,11 @@ static void free_map(void *arg)
     weir_map_fini(arg);
 }
 
-struct weir_vhost_index *weir_vhost_index_new(struct weir_arena *arena, struct weir_route *const *routes, uint32_t n)
+struct weir_vhost_index *weir_vhost_index_new(struct weir_arena *arena, struct weir_route *const *routes,
+                                              uint32_t n)
 {
-    if (n < INDEX_FROM) return NULL;
+    if (n < INDEX_FROM)
+        return NULL;
     struct weir_vhost_index *index = WEIR_ARENA_NEW(arena, struct weir_vhost_index);
     struct route_list *exact = WEIR_ARENA_ARRAY(arena, struct route_list, n);
     uint32_t n_exact = 0;
@@ -135,15 +150,19 @@ struct weir_vhost_index *weir_vhost_index_new(struct weir_arena *arena, struct w
         const struct weir_route_match *m = routes[i]->match;
         orders[i] = i;
         struct route_list list = {.key = m->text, .orders = &orders[i], .n = 1, .parent = -1};
-        if (m->ignore_case || m->path == WEIR_PATH_REGEX) index->rest.orders[index->rest.n++] = i;
-        else if (m->path == WEIR_PATH_EXACT) exact[n_exact++] = list;
-        else index->prefixes[index->n_prefixes++] = list;
+        if (m->ignore_case || m->path == WEIR_PATH_REGEX)
+            index->rest.orders[index->rest.n++] = i;
+        else if (m->path == WEIR_PATH_EXACT)
+            exact[n_exact++] = list;
+        else
+            index->prefixes[index->n_prefixes++] = list;
     }
     index->n_prefixes = join_lists(arena, index->prefixes, index->n_prefixes);
     link_parents(index->prefixes, index->n_prefixes);
     n_exact = join_lists(arena, exact, n_exact);
     weir_map_init(&index->exact);
-    for (uint32_t i = 0; i < n_exact; i++) weir_map_set(&index->exact, exact[i].key, &exact[i]);
+    for (uint32_t i = 0; i < n_exact; i++)
+        weir_map_set(&index->exact, exact[i].key, &exact[i]);
     weir_arena_on_end(arena, free_map, &index->exact);
     return index;
 }
@@ -154,8 +173,10 @@ static int32_t last_not_above(const struct weir_vhost_index *index, struct weir_
     uint32_t low = 0, high = index->n_prefixes;
     while (low < high) {
         uint32_t mid = (low + high) / 2;
-        if (weir_slice_cmp(index->prefixes[mid].key, path) <= 0) low = mid + 1;
-        else high = mid;
+        if (weir_slice_cmp(index->prefixes[mid].key, path) <= 0)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return (int32_t)low - 1;
 }
@@ -166,44 +187,57 @@ struct cursor {
 };
 
 /* The lists in which the route for `path` can be. Returns how many, or 0 when there are more than fit. */
-static uint32_t candidates(const struct weir_vhost_index *index, struct weir_slice path, struct cursor *cursors)
+static uint32_t candidates(const struct weir_vhost_index *index, struct weir_slice path,
+                           struct cursor *cursors)
 {
     uint32_t n = 0;
     cursors[n++].list = &index->rest;
     const struct route_list *exact = weir_map_get(&index->exact, path);
-    if (exact) cursors[n++].list = exact;
+    if (exact)
+        cursors[n++].list = exact;
     for (int32_t at = last_not_above(index, path); at >= 0; at = index->prefixes[at].parent) {
-        if (!weir_slice_starts_with(path, index->prefixes[at].key)) continue;
-        if (n == CHAIN_MAX + 2) return 0;
+        if (!weir_slice_starts_with(path, index->prefixes[at].key))
+            continue;
+        if (n == CHAIN_MAX + 2)
+            return 0;
         cursors[n++].list = &index->prefixes[at];
     }
     return n;
 }
 
-static const struct weir_route *find_from_top(const struct weir_vhost *vhost, const struct weir_headers *request,
-                                              struct weir_slice path, uint64_t random)
+static const struct weir_route *find_from_top(const struct weir_vhost *vhost,
+                                              const struct weir_headers *request, struct weir_slice path,
+                                              uint64_t random)
 {
     for (uint32_t i = 0; i < vhost->n_routes; i++)
-        if (weir_route_match_one(vhost->routes[i]->match, request, path, random)) return vhost->routes[i];
+        if (weir_route_match_one(vhost->routes[i]->match, request, path, random))
+            return vhost->routes[i];
     return NULL;
 }
 
-const struct weir_route *weir_vhost_find(const struct weir_vhost *vhost, const struct weir_headers *request, uint64_t random)
+const struct weir_route *weir_vhost_find(const struct weir_vhost *vhost, const struct weir_headers *request,
+                                         uint64_t random)
 {
     struct weir_slice path = weir_path_only(weir_headers_path(request));
-    if (!vhost->index) return find_from_top(vhost, request, path, random);
+    if (!vhost->index)
+        return find_from_top(vhost, request, path, random);
     struct cursor cursors[CHAIN_MAX + 2] = {{0}};
     uint32_t n = candidates(vhost->index, path, cursors);
-    if (n == 0) return find_from_top(vhost, request, path, random);
+    if (n == 0)
+        return find_from_top(vhost, request, path, random);
     for (;;) {
         struct cursor *first = NULL;
         for (uint32_t i = 0; i < n; i++) {
             struct cursor *c = &cursors[i];
-            if (c->at == c->list->n) continue;
-            if (!first || c->list->orders[c->at] < first->list->orders[first->at]) first = c;
+            if (c->at == c->list->n)
+                continue;
+            if (!first || c->list->orders[c->at] < first->list->orders[first->at])
+                first = c;
         }
-        if (!first) return NULL;
+        if (!first)
+            return NULL;
         const struct weir_route *route = vhost->routes[first->list->orders[first->at++]];
-        if (weir_route_match_one(route->match, request, path, random)) return route;
+        if (weir_route_match_one(route->match, request, path, random))
+            return route;
     }
 }

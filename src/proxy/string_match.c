@@ -25,7 +25,8 @@ const struct weir_regex *weir_conf_regex(struct weir_conf_ctx *ctx, const void *
     if (weir_regex_new(weir_slice_str(matcher->regex), &why, &re) == WEIR_OK)
         weir_arena_on_end(ctx->arena, free_regex, re);
     else
-        weir_config_error(ctx->config, matcher, "regex", -1, "not a regular expression: %.*s", WEIR_SARG(weir_str_slice(&why)));
+        weir_config_error(ctx->config, matcher, "regex", -1, "not a regular expression: %.*s",
+                          WEIR_SARG(weir_str_slice(&why)));
     weir_str_fini(&why);
     return re;
 }
@@ -34,9 +35,11 @@ const struct weir_regex *weir_conf_regex_rewrite(struct weir_conf_ctx *ctx, cons
                                                  struct weir_slice *ret_substitution)
 {
     const Envoy__Type__Matcher__V3__RegexMatchAndSubstitute *rewrite = match_and_substitute;
-    if (!rewrite->pattern) return NULL; /* the schema's rule has said so */
+    if (!rewrite->pattern)
+        return NULL; /* the schema's rule has said so */
     const struct weir_regex *re = weir_conf_regex(ctx, rewrite->pattern);
-    if (!re) return NULL;
+    if (!re)
+        return NULL;
     struct weir_slice substitution = weir_slice_str(rewrite->substitution);
     struct weir_str why;
     weir_str_init(&why, 512);
@@ -44,27 +47,30 @@ const struct weir_regex *weir_conf_regex_rewrite(struct weir_conf_ctx *ctx, cons
     if (err != WEIR_OK)
         weir_config_error(ctx->config, rewrite, "substitution", -1, "%.*s", WEIR_SARG(weir_str_slice(&why)));
     weir_str_fini(&why);
-    if (err != WEIR_OK) return NULL;
+    if (err != WEIR_OK)
+        return NULL;
     *ret_substitution = weir_arena_dup(ctx->arena, substitution);
     return re;
 }
 
-static enum weir_err set_text(struct weir_conf_ctx *ctx, struct weir_string_match *m, enum weir_string_match_kind kind,
-                              const char *text)
+static enum weir_err set_text(struct weir_conf_ctx *ctx, struct weir_string_match *m,
+                              enum weir_string_match_kind kind, const char *text)
 {
     m->kind = kind;
     m->text = weir_arena_dup(ctx->arena, weir_slice_str(text));
     return WEIR_OK;
 }
 
-static enum weir_err set_regex(struct weir_conf_ctx *ctx, struct weir_string_match *m, const RegexMatcher *matcher)
+static enum weir_err set_regex(struct weir_conf_ctx *ctx, struct weir_string_match *m,
+                               const RegexMatcher *matcher)
 {
     m->kind = WEIR_MATCH_REGEX;
     m->regex = weir_conf_regex(ctx, matcher);
     return m->regex ? WEIR_OK : WEIR_ERR_INVALID;
 }
 
-enum weir_err weir_string_match_new(struct weir_conf_ctx *ctx, const void *matcher, struct weir_string_match *ret)
+enum weir_err weir_string_match_new(struct weir_conf_ctx *ctx, const void *matcher,
+                                    struct weir_string_match *ret)
 {
     const StringMatcher *from = matcher;
     *ret = (struct weir_string_match){.ignore_case = from->ignore_case};
@@ -99,11 +105,14 @@ bool weir_string_match(const struct weir_string_match *m, struct weir_slice valu
     case WEIR_MATCH_EXACT:
         return m->ignore_case ? weir_slice_eq_nocase(value, m->text) : weir_slice_eq(value, m->text);
     case WEIR_MATCH_PREFIX:
-        return m->ignore_case ? weir_slice_starts_with_nocase(value, m->text) : weir_slice_starts_with(value, m->text);
+        return m->ignore_case ? weir_slice_starts_with_nocase(value, m->text)
+                              : weir_slice_starts_with(value, m->text);
     case WEIR_MATCH_SUFFIX:
-        return m->ignore_case ? weir_slice_ends_with_nocase(value, m->text) : weir_slice_ends_with(value, m->text);
+        return m->ignore_case ? weir_slice_ends_with_nocase(value, m->text)
+                              : weir_slice_ends_with(value, m->text);
     case WEIR_MATCH_CONTAINS:
-        return m->ignore_case ? weir_slice_contains_nocase(value, m->text) : weir_slice_search(value, m->text) != SIZE_MAX;
+        return m->ignore_case ? weir_slice_contains_nocase(value, m->text)
+                              : weir_slice_search(value, m->text) != SIZE_MAX;
     case WEIR_MATCH_REGEX:
         return weir_regex_full_match(m->regex, value);
     }
@@ -112,7 +121,8 @@ bool weir_string_match(const struct weir_string_match *m, struct weir_slice valu
 
 /* ---- headers ---- */
 
-static enum weir_err read_specifier(struct weir_conf_ctx *ctx, const HeaderMatcher *from, struct weir_header_match *m)
+static enum weir_err read_specifier(struct weir_conf_ctx *ctx, const HeaderMatcher *from,
+                                    struct weir_header_match *m)
 {
     m->kind = WEIR_HEADER_MATCH_STRING;
     switch (from->header_match_specifier_case) {
@@ -139,7 +149,8 @@ static enum weir_err read_specifier(struct weir_conf_ctx *ctx, const HeaderMatch
         break;
     }
     m->kind = WEIR_HEADER_MATCH_PRESENT;
-    m->present = from->header_match_specifier_case != ENVOY__CONFIG__ROUTE__V3__HEADER_MATCHER__HEADER_MATCH_SPECIFIER_PRESENT_MATCH ||
+    m->present = from->header_match_specifier_case !=
+                     ENVOY__CONFIG__ROUTE__V3__HEADER_MATCHER__HEADER_MATCH_SPECIFIER_PRESENT_MATCH ||
                  from->present_match;
     return WEIR_OK;
 }
@@ -160,7 +171,8 @@ enum weir_err weir_header_matches_new(struct weir_conf_ctx *ctx, void *const *ma
         v[i].invert = from->invert_match;
         v[i].missing_as_empty = from->treat_missing_header_as_empty;
         enum weir_err err = read_specifier(ctx, from, &v[i]);
-        if (err != WEIR_OK) result = err;
+        if (err != WEIR_OK)
+            result = err;
     }
     *ret = v;
     return result;
@@ -169,13 +181,17 @@ enum weir_err weir_header_matches_new(struct weir_conf_ctx *ctx, void *const *ma
 /* The value of a field; of several the joined one. False: there is none. */
 static bool value_of(const struct weir_headers *h, const struct weir_header_match *m, struct weir_slice *ret)
 {
-    if (m->id != WEIR_H_OTHER && !weir_headers_has(h, m->id)) return false;
+    if (m->id != WEIR_H_OTHER && !weir_headers_has(h, m->id))
+        return false;
     uint32_t n = 0;
     for (uint32_t i = 0; i < h->n; i++) {
-        if (h->v[i].id != m->id || (m->id == WEIR_H_OTHER && !weir_slice_eq(h->v[i].name, m->name))) continue;
-        if (n++ == 0) *ret = h->v[i].value;
+        if (h->v[i].id != m->id || (m->id == WEIR_H_OTHER && !weir_slice_eq(h->v[i].name, m->name)))
+            continue;
+        if (n++ == 0)
+            *ret = h->v[i].value;
     }
-    if (n > 1) *ret = weir_headers_get_joined(h, m->name, &n);
+    if (n > 1)
+        *ret = weir_headers_get_joined(h, m->name, &n);
     return n > 0;
 }
 
@@ -183,17 +199,22 @@ static bool matches(const struct weir_header_match *m, const struct weir_headers
 {
     struct weir_slice value = WEIR_S("");
     bool there = value_of(h, m, &value);
-    if (m->kind == WEIR_HEADER_MATCH_PRESENT) return ((there || m->missing_as_empty) == m->present) != m->invert;
-    if (!there && !m->missing_as_empty) return false; /* inverted or not: Envoy ignores what is not there */
-    if (m->kind == WEIR_HEADER_MATCH_STRING) return weir_string_match(&m->string, value) != m->invert;
+    if (m->kind == WEIR_HEADER_MATCH_PRESENT)
+        return ((there || m->missing_as_empty) == m->present) != m->invert;
+    if (!there && !m->missing_as_empty)
+        return false; /* inverted or not: Envoy ignores what is not there */
+    if (m->kind == WEIR_HEADER_MATCH_STRING)
+        return weir_string_match(&m->string, value) != m->invert;
     int64_t number;
-    bool in_range = weir_parse_i64(weir_slice_trim(value), &number) == WEIR_OK && number >= m->from && number < m->to;
+    bool in_range =
+        weir_parse_i64(weir_slice_trim(value), &number) == WEIR_OK && number >= m->from && number < m->to;
     return in_range != m->invert;
 }
 
 bool weir_header_matches(const struct weir_header_match *v, size_t n, const struct weir_headers *h)
 {
     for (size_t i = 0; i < n; i++)
-        if (!matches(&v[i], h)) return false;
+        if (!matches(&v[i], h))
+            return false;
     return true;
 }

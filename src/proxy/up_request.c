@@ -16,7 +16,8 @@ static struct weir_up_request *of_stream(struct weir_codec_stream *cs)
 /* Forgets the codec's stream once the exchange is complete. */
 static void forget_if_done(struct weir_up_request *up)
 {
-    if (up->request_done && up->response_done) up->cs = NULL;
+    if (up->request_done && up->response_done)
+        up->cs = NULL;
 }
 
 /* ---- request ---- */
@@ -26,37 +27,45 @@ static void send_held(struct weir_up_request *up)
     const struct weir_codec_ops *ops = up->cs->codec->ops;
     bool end_with_data = up->end_seen && !up->trailers;
     up->request_done = up->end_seen;
-    if (up->held.len > 0) ops->send_data(up->cs, &up->held, end_with_data);
-    else if (end_with_data) ops->send_data(up->cs, &up->held, true);
-    if (up->trailers) ops->send_trailers(up->cs, up->trailers);
+    if (up->held.len > 0)
+        ops->send_data(up->cs, &up->held, end_with_data);
+    else if (end_with_data)
+        ops->send_data(up->cs, &up->held, true);
+    if (up->trailers)
+        ops->send_trailers(up->cs, up->trailers);
 }
 
 static bool open_stream(struct weir_up_request *up, struct weir_up_conn *conn)
 {
     up->reused = conn->n_requests > 0;
     up->cs = weir_up_conn_open(conn, &stream_ops, up, up->arena);
-    if (!up->cs) return false;
+    if (!up->cs)
+        return false;
     up->conn = conn;
     up->written_before = conn->conn.bytes_written;
-    for (uint32_t i = 0; i < up->pauses; i++) weir_up_conn_read_disable(conn, up->cs, true);
+    for (uint32_t i = 0; i < up->pauses; i++)
+        weir_up_conn_read_disable(conn, up->cs, true);
     up->ops->on_connection(up);
     bool end_with_headers = up->end_seen && up->held.len == 0 && !up->trailers && !up->body_given;
     up->headers_sent = true;
     up->request_done = end_with_headers;
     up->cs->codec->ops->send_headers(up->cs, up->headers, end_with_headers);
-    if (!end_with_headers && (up->held.len > 0 || up->end_seen)) send_held(up);
+    if (!end_with_headers && (up->held.len > 0 || up->end_seen))
+        send_held(up);
     return true;
 }
 
 static void on_pool_ready(struct weir_pool_request *pr, struct weir_up_conn *conn)
 {
     struct weir_up_request *up = WEIR_CONTAINER_OF(pr, struct weir_up_request, pool_request);
-    if (open_stream(up, conn)) return;
+    if (open_stream(up, conn))
+        return;
     up->response_done = true;
     up->ops->on_failed(up, WEIR_RESET_REMOTE_REFUSED, "");
 }
 
-static void on_pool_failure(struct weir_pool_request *pr, enum weir_reset reason, const char *detail, struct weir_host *host)
+static void on_pool_failure(struct weir_pool_request *pr, enum weir_reset reason, const char *detail,
+                            struct weir_host *host)
 {
     (void)host;
     struct weir_up_request *up = WEIR_CONTAINER_OF(pr, struct weir_up_request, pool_request);
@@ -64,10 +73,12 @@ static void on_pool_failure(struct weir_pool_request *pr, enum weir_reset reason
     up->ops->on_failed(up, reason, detail);
 }
 
-static const struct weir_pool_request_ops pool_ops = {.on_ready = on_pool_ready, .on_failure = on_pool_failure};
+static const struct weir_pool_request_ops pool_ops = {.on_ready = on_pool_ready,
+                                                      .on_failure = on_pool_failure};
 
-enum weir_pool_verdict weir_up_request_start(struct weir_up_request *up, struct weir_cluster_worker *cw, struct weir_host *host,
-                                             enum weir_priority priority, struct weir_loop *loop, struct weir_arena *arena,
+enum weir_pool_verdict weir_up_request_start(struct weir_up_request *up, struct weir_cluster_worker *cw,
+                                             struct weir_host *host, enum weir_priority priority,
+                                             struct weir_loop *loop, struct weir_arena *arena,
                                              struct weir_headers *headers, bool end_stream)
 {
     up->cw = cw;
@@ -78,7 +89,8 @@ enum weir_pool_verdict weir_up_request_start(struct weir_up_request *up, struct 
     up->pool_request.ops = &pool_ops;
     struct weir_up_conn *conn;
     enum weir_pool_verdict verdict = weir_pool_get(cw, host, priority, &up->pool_request, &conn);
-    if (verdict != WEIR_POOL_READY || open_stream(up, conn)) return verdict;
+    if (verdict != WEIR_POOL_READY || open_stream(up, conn))
+        return verdict;
     up->response_done = true;
     return WEIR_POOL_OVERFLOW;
 }
@@ -105,7 +117,8 @@ void weir_up_request_trailers(struct weir_up_request *up, const struct weir_head
 {
     up->end_seen = true;
     up->trailers = trailers;
-    if (!up->headers_sent || !up->cs) return;
+    if (!up->headers_sent || !up->cs)
+        return;
     up->request_done = true;
     struct weir_codec_stream *cs = up->cs;
     forget_if_done(up);
@@ -114,18 +127,22 @@ void weir_up_request_trailers(struct weir_up_request *up, const struct weir_head
 
 void weir_up_request_pause(struct weir_up_request *up, bool pause)
 {
-    if (!pause && up->pauses == 0) return;
+    if (!pause && up->pauses == 0)
+        return;
     up->pauses = pause ? up->pauses + 1 : up->pauses - 1;
-    if (up->cs && !up->response_done) weir_up_conn_read_disable(up->conn, up->cs, pause);
+    if (up->cs && !up->response_done)
+        weir_up_conn_read_disable(up->conn, up->cs, pause);
 }
 
 void weir_up_request_stop(struct weir_up_request *up)
 {
     struct weir_codec_stream *cs = WEIR_TAKE(up->cs);
-    if (!up->pool_request.pool) return;
+    if (!up->pool_request.pool)
+        return;
     up->response_done = true;
     up->conn = NULL;
-    if (cs) cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
+    if (cs)
+        cs->codec->ops->reset(cs, WEIR_RESET_LOCAL_RESET);
     weir_buf_clear(&up->held);
     weir_pool_cancel(&up->pool_request);
 }
@@ -184,7 +201,8 @@ static void stream_reset(struct weir_codec_stream *cs, enum weir_reset reason, c
     up->response_done = true;
     up->unsent = conn->conn.bytes_written == up->written_before;
     weir_up_conn_lost(conn, reason);
-    if (!was_done) up->ops->on_failed(up, reason, "");
+    if (!was_done)
+        up->ops->on_failed(up, reason, "");
 }
 
 static void stream_watermark(struct weir_codec_stream *cs, bool above)

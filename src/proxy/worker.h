@@ -20,6 +20,7 @@ struct weir_worker {
     struct weir_listeners_worker *listeners;
     struct weir_wasm_worker *wasm;
     struct weir_server *server;        /* opaque below server/ */
+    const _Atomic bool *unhealthy;     /* the process's state, see /healthcheck/fail; NULL = it has none */
     bool draining;                     /* new responses carry connection: close / GOAWAY */
     struct weir_slab streams;          /* weir_stream */
     const struct weir_hcm *calls;      /* how calls of filters are made: weir_calls.hcm; NULL = not possible */

@@ -14,7 +14,8 @@ struct update {
 static void apply(struct weir_worker *worker, const struct weir_cluster *cluster)
 {
     struct weir_cluster_worker *cw = weir_clusters_worker_find(worker->clusters, cluster->name);
-    if (cw && weir_cluster_worker_conf(cw) == cluster) weir_cluster_worker_hosts_changed(cw);
+    if (cw && weir_cluster_worker_conf(cw) == cluster)
+        weir_cluster_worker_hosts_changed(cw);
 }
 
 static void apply_posted(void *arg)
@@ -40,7 +41,8 @@ static void on_changed(void *arg, struct weir_cluster *cluster)
 static void on_warm(void *arg)
 {
     struct weir_server *server = arg;
-    if (server->state == WEIR_SERVER_LIVE || server->state == WEIR_SERVER_DRAINING) return; /* after a reload */
+    if (server->state == WEIR_SERVER_LIVE || server->state == WEIR_SERVER_DRAINING)
+        return; /* after a reload */
     weir_loop_stop(server->main->loop);
 }
 
@@ -55,7 +57,8 @@ void weir_cluster_updates_start(struct weir_server *server)
 {
     static const struct weir_cluster_dns_ops ops = {.changed = on_changed, .warm = on_warm};
     server->dns = weir_cluster_dns_new(server->main->loop, server->main->stats, &ops, server);
-    if (weir_cluster_dns_set(server->dns, server->snapshot->clusters)) return;
+    if (weir_cluster_dns_set(server->dns, server->snapshot->clusters))
+        return;
     weir_timer_init(&server->warm_timer, on_warm_timeout);
     weir_timer_set(server->main->loop, &server->warm_timer, WARM_MAX_MS);
     weir_loop_run(server->main->loop);

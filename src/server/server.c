@@ -345,6 +345,7 @@ static bool make_workers(struct weir_server *server, struct weir_str *error)
         thread->server = server;
         thread->worker = weir_worker_new(server, server->stats, &weir_world_uv, NULL, i);
         thread->worker->calls = server->calls->hcm;
+        thread->worker->unhealthy = &server->unhealthy;
         weir_wasm_worker_init(server->wasm, thread->worker);
         if (weir_worker_adopt(thread->worker, server->snapshot, 0, error)) return false;
     }

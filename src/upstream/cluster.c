@@ -11,7 +11,8 @@ struct weir_cluster *weir_cluster_ref(struct weir_cluster *cluster)
 
 void weir_cluster_unref(struct weir_cluster *cluster)
 {
-    if (!cluster || atomic_fetch_sub_explicit(&cluster->refs, 1, memory_order_acq_rel) != 1) return;
+    if (!cluster || atomic_fetch_sub_explicit(&cluster->refs, 1, memory_order_acq_rel) != 1)
+        return;
     weir_host_set_unref(cluster->hosts);
     weir_host_set_unref(cluster->fixed);
     weir_host_slots_unref(cluster->slots);
@@ -20,10 +21,12 @@ void weir_cluster_unref(struct weir_cluster *cluster)
     weir_free(cluster);
 }
 
-struct weir_host *weir_cluster_host_new(struct weir_cluster *cluster, const struct weir_endpoint *endpoint, const struct weir_addr *addr)
+struct weir_host *weir_cluster_host_new(struct weir_cluster *cluster, const struct weir_endpoint *endpoint,
+                                        const struct weir_addr *addr)
 {
     struct weir_host *host = weir_host_new(cluster->slots, cluster->registry, addr);
-    host->hostname = weir_arena_dup(&host->arena, endpoint->hostname.len ? endpoint->hostname : endpoint->name);
+    host->hostname =
+        weir_arena_dup(&host->arena, endpoint->hostname.len ? endpoint->hostname : endpoint->name);
     host->weight = endpoint->weight;
     host->priority = endpoint->priority;
     host->region = weir_arena_dup(&host->arena, endpoint->region);
@@ -85,8 +88,10 @@ struct weir_clusters *weir_clusters_new(struct weir_cluster *const *v, uint32_t 
 
 void weir_clusters_unref(struct weir_clusters *clusters)
 {
-    if (!clusters || atomic_fetch_sub_explicit(&clusters->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; i < clusters->n; i++) weir_cluster_unref(clusters->v[i]);
+    if (!clusters || atomic_fetch_sub_explicit(&clusters->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < clusters->n; i++)
+        weir_cluster_unref(clusters->v[i]);
     weir_map_fini(&clusters->by_name);
     weir_free(clusters->v);
     weir_free(clusters);

@@ -179,6 +179,8 @@ void weir_clusters_worker_set(struct weir_clusters_worker *cws, struct weir_clus
 /** By name in the current set; NULL if there is none. */
 struct weir_cluster_worker *weir_clusters_worker_find(struct weir_clusters_worker *cws, struct weir_slice name);
 struct weir_cluster *weir_cluster_worker_conf(const struct weir_cluster_worker *cw);
+/** How many members there are, and healthy ones. */
+void weir_cluster_worker_members(const struct weir_cluster_worker *cw, uint32_t *ret_total, uint32_t *ret_healthy);
 /** Keeps `cw` and its cluster while a stream uses them, also after the cluster left the configuration. */
 void weir_cluster_worker_hold(struct weir_cluster_worker *cw);
 void weir_cluster_worker_release(struct weir_cluster_worker *cw);

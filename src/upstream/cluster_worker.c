@@ -48,7 +48,8 @@ static void drain_pools(struct weir_cluster_worker *cw, bool now)
     weir_cluster_worker_hold(cw); /* pools let go of it as they end */
     for (uint32_t p = 0; p < WEIR_PRIORITIES; p++)
         for (uint32_t i = 0; i < cw->n_pools; i++)
-            if (cw->pools[p][i]) weir_host_pool_drain(cw->pools[p][i], now);
+            if (cw->pools[p][i])
+                weir_host_pool_drain(cw->pools[p][i], now);
     weir_cluster_worker_release(cw);
 }
 
@@ -57,7 +58,8 @@ static void leave(struct weir_cluster_worker *cw)
     cw->leaving = true;
     for (uint32_t p = 0; p < WEIR_PRIORITIES; p++)
         for (uint32_t i = 0; i < cw->n_pools; i++)
-            if (cw->pools[p][i]) weir_host_pool_leave(cw->pools[p][i]);
+            if (cw->pools[p][i])
+                weir_host_pool_leave(cw->pools[p][i]);
     weir_cluster_worker_release(cw);
 }
 
@@ -68,11 +70,14 @@ void weir_cluster_worker_hold(struct weir_cluster_worker *cw)
 
 void weir_cluster_worker_release(struct weir_cluster_worker *cw)
 {
-    if (--cw->holds > 0) return;
+    if (--cw->holds > 0)
+        return;
     weir_list_unlink(&cw->link);
     weir_lb_free(cw->lb);
-    for (uint32_t p = 0; p < WEIR_PRIORITIES; p++) weir_free(cw->pools[p]);
-    for (uint32_t i = 0; i < WEIR_COUNTOF(cw->codes); i++) weir_free(cw->codes[i]);
+    for (uint32_t p = 0; p < WEIR_PRIORITIES; p++)
+        weir_free(cw->pools[p]);
+    for (uint32_t i = 0; i < WEIR_COUNTOF(cw->codes); i++)
+        weir_free(cw->codes[i]);
     weir_cluster_unref(cw->cluster);
     weir_free(cw);
 }
@@ -93,14 +98,16 @@ void weir_clusters_worker_set(struct weir_clusters_worker *cws, struct weir_clus
     size_t iter = 0;
     struct weir_slice name;
     void *gone;
-    while (weir_map_next(&old, &iter, &name, &gone)) leave(gone);
+    while (weir_map_next(&old, &iter, &name, &gone))
+        leave(gone);
     weir_map_fini(&old);
     atomic_fetch_add_explicit(&clusters->refs, 1, memory_order_relaxed);
     weir_clusters_unref(cws->set);
     cws->set = clusters;
 }
 
-struct weir_cluster_worker *weir_clusters_worker_find(struct weir_clusters_worker *cws, struct weir_slice name)
+struct weir_cluster_worker *weir_clusters_worker_find(struct weir_clusters_worker *cws,
+                                                      struct weir_slice name)
 {
     return weir_map_get(&cws->by_name, name);
 }
@@ -120,16 +127,27 @@ struct weir_loop *weir_cluster_worker_loop(const struct weir_cluster_worker *cw)
     return cw->loop;
 }
 
+void weir_cluster_worker_members(const struct weir_cluster_worker *cw, uint32_t *ret_total, uint32_t *ret_healthy)
+{
+    const struct weir_host_set *set = weir_lb_set(cw->lb);
+    *ret_total = set->n;
+    *ret_healthy = 0;
+    for (uint32_t i = 0; i < set->n; i++)
+        *ret_healthy += weir_host_healthy(set->hosts[i]);
+}
+
 void weir_cluster_worker_hosts_changed(struct weir_cluster_worker *cw)
 {
     adopt_hosts(cw);
     const struct weir_host_set *set = weir_lb_set(cw->lb);
     bool *stays = weir_zalloc(cw->n_pools + 1);
     for (uint32_t i = 0; i < set->n; i++)
-        if (set->hosts[i]->index < cw->n_pools) stays[set->hosts[i]->index] = true;
+        if (set->hosts[i]->index < cw->n_pools)
+            stays[set->hosts[i]->index] = true;
     for (uint32_t p = 0; p < WEIR_PRIORITIES; p++)
         for (uint32_t i = 0; i < cw->n_pools; i++)
-            if (!stays[i] && cw->pools[p][i]) weir_host_pool_leave(cw->pools[p][i]);
+            if (!stays[i] && cw->pools[p][i])
+                weir_host_pool_leave(cw->pools[p][i]);
     weir_free(stays);
 }
 
@@ -137,7 +155,8 @@ struct weir_host *weir_cluster_pick(struct weir_cluster_worker *cw, struct weir_
 {
     bool panic;
     struct weir_host *host = weir_lb_pick(cw->lb, ctx, &panic);
-    if (WEIR_UNLIKELY(panic)) weir_cluster_count(cw->sw, cw->cluster, WEIR_CLUSTER_STAT_lb_healthy_panic);
+    if (WEIR_UNLIKELY(panic))
+        weir_cluster_count(cw->sw, cw->cluster, WEIR_CLUSTER_STAT_lb_healthy_panic);
     return host;
 }
 
@@ -146,28 +165,34 @@ static weir_stat code_stat(const struct weir_cluster *cluster, const char *tree,
     char text[48];
     int len = whole ? snprintf(text, sizeof(text), "%supstream_rq_%uxx", tree, code / 100)
                     : snprintf(text, sizeof(text), "%supstream_rq_%u", tree, code);
-    return weir_stats_register(cluster->registry, &cluster->scope, weir_slice(text, (size_t)len), WEIR_STAT_COUNTER);
+    return weir_stats_register(cluster->registry, &cluster->scope, weir_slice(text, (size_t)len),
+                               WEIR_STAT_COUNTER);
 }
 
-static void count_lazily(struct weir_cluster_worker *cw, weir_stat *stat, const char *tree, uint32_t code, bool whole)
+static void count_lazily(struct weir_cluster_worker *cw, weir_stat *stat, const char *tree, uint32_t code,
+                         bool whole)
 {
-    if (WEIR_UNLIKELY(!*stat)) *stat = code_stat(cw->cluster, tree, code, whole);
+    if (WEIR_UNLIKELY(!*stat))
+        *stat = code_stat(cw->cluster, tree, code, whole);
     weir_stat_inc(cw->sw, *stat);
 }
 
 /* The counters of a code's class; NULL for what is no code. */
 static struct weir_code_stats *class_of(struct weir_cluster_worker *cw, uint32_t code)
 {
-    if (code < 100 || code > 599) return NULL;
+    if (code < 100 || code > 599)
+        return NULL;
     struct weir_code_stats **class = &cw->codes[code / 100];
-    if (WEIR_UNLIKELY(!*class)) *class = WEIR_NEW(struct weir_code_stats);
+    if (WEIR_UNLIKELY(!*class))
+        *class = WEIR_NEW(struct weir_code_stats);
     return *class;
 }
 
 void weir_cluster_worker_count_retry(struct weir_cluster_worker *cw, uint32_t code)
 {
     struct weir_code_stats *class = class_of(cw, code);
-    if (!class) return;
+    if (!class)
+        return;
     count_lazily(cw, &class->code[code % 100].retry, "retry.", code, false);
     count_lazily(cw, &class->whole.retry, "retry.", code, true);
 }
@@ -175,21 +200,24 @@ void weir_cluster_worker_count_retry(struct weir_cluster_worker *cw, uint32_t co
 void weir_cluster_worker_count_code(struct weir_cluster_worker *cw, uint32_t code, bool internal)
 {
     struct weir_code_stats *class = class_of(cw, code);
-    if (!class) return;
+    if (!class)
+        return;
     const char *tree = internal ? "internal." : "external.";
     uint32_t i = code % 100;
     count_lazily(cw, &class->code[i].all, "", code, false);
     count_lazily(cw, internal ? &class->code[i].internal : &class->code[i].external, tree, code, false);
     count_lazily(cw, internal ? &class->whole.internal : &class->whole.external, tree, code, true);
     static const enum weir_cluster_stat rows[] = {
-        WEIR_CLUSTER_STAT_upstream_rq_1xx, WEIR_CLUSTER_STAT_upstream_rq_2xx, WEIR_CLUSTER_STAT_upstream_rq_3xx,
-        WEIR_CLUSTER_STAT_upstream_rq_4xx, WEIR_CLUSTER_STAT_upstream_rq_5xx,
+        WEIR_CLUSTER_STAT_upstream_rq_1xx, WEIR_CLUSTER_STAT_upstream_rq_2xx,
+        WEIR_CLUSTER_STAT_upstream_rq_3xx, WEIR_CLUSTER_STAT_upstream_rq_4xx,
+        WEIR_CLUSTER_STAT_upstream_rq_5xx,
     };
     weir_cluster_count(cw->sw, cw->cluster, rows[code / 100 - 1]);
     weir_cluster_count(cw->sw, cw->cluster, WEIR_CLUSTER_STAT_upstream_rq_completed);
     weir_stat *completed = &cw->completed[internal];
     if (WEIR_UNLIKELY(!*completed)) {
-        struct weir_slice name = internal ? WEIR_S("internal.upstream_rq_completed") : WEIR_S("external.upstream_rq_completed");
+        struct weir_slice name =
+            internal ? WEIR_S("internal.upstream_rq_completed") : WEIR_S("external.upstream_rq_completed");
         *completed = weir_stats_register(cw->cluster->registry, &cw->cluster->scope, name, WEIR_STAT_COUNTER);
     }
     weir_stat_inc(cw->sw, *completed);
@@ -209,12 +237,14 @@ void weir_clusters_worker_drain(struct weir_clusters_worker *cws, bool now)
 
 void weir_clusters_worker_free(struct weir_clusters_worker *cws)
 {
-    if (!cws) return;
+    if (!cws)
+        return;
     weir_clusters_worker_drain(cws, true);
     size_t iter = 0;
     struct weir_slice name;
     void *cw;
-    while (weir_map_next(&cws->by_name, &iter, &name, &cw)) leave(cw);
+    while (weir_map_next(&cws->by_name, &iter, &name, &cw))
+        leave(cw);
     weir_map_fini(&cws->by_name);
     weir_clusters_unref(cws->set);
     weir_loop_turn_end(cws->loop); /* frees the closed connections */

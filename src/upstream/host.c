@@ -23,7 +23,8 @@ struct weir_host_slots *weir_host_slots_new(void)
 
 void weir_host_slots_unref(struct weir_host_slots *slots)
 {
-    if (!slots || atomic_fetch_sub_explicit(&slots->refs, 1, memory_order_acq_rel) != 1) return;
+    if (!slots || atomic_fetch_sub_explicit(&slots->refs, 1, memory_order_acq_rel) != 1)
+        return;
     pthread_mutex_destroy(&slots->lock);
     weir_free(slots->used);
     weir_free(slots);
@@ -33,7 +34,8 @@ static uint32_t take_slot(struct weir_host_slots *slots)
 {
     pthread_mutex_lock(&slots->lock);
     uint32_t word = 0;
-    while (word < slots->n_words && slots->used[word] == UINT64_MAX) word++;
+    while (word < slots->n_words && slots->used[word] == UINT64_MAX)
+        word++;
     if (word == slots->n_words) {
         uint32_t n = slots->n_words ? slots->n_words * 2 : 1;
         slots->used = weir_xrealloc(slots->used, n * sizeof(uint64_t));
@@ -55,7 +57,8 @@ static void give_slot(struct weir_host_slots *slots, uint32_t index)
     weir_host_slots_unref(slots);
 }
 
-struct weir_host *weir_host_new(struct weir_host_slots *slots, struct weir_stats *stats, const struct weir_addr *addr)
+struct weir_host *weir_host_new(struct weir_host_slots *slots, struct weir_stats *stats,
+                                const struct weir_addr *addr)
 {
     struct weir_host *host = WEIR_NEW(struct weir_host);
     atomic_init(&host->refs, 1);
@@ -79,8 +82,10 @@ struct weir_host *weir_host_ref(struct weir_host *host)
 
 void weir_host_unref(struct weir_host *host)
 {
-    if (!host || atomic_fetch_sub_explicit(&host->refs, 1, memory_order_acq_rel) != 1) return;
-    if (host->stats) weir_stats_release_hidden(host->registry, host->stats, WEIR_HOST_STAT_COUNT);
+    if (!host || atomic_fetch_sub_explicit(&host->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (host->stats)
+        weir_stats_release_hidden(host->registry, host->stats, WEIR_HOST_STAT_COUNT);
     give_slot(host->slots, host->index);
     weir_arena_fini(&host->arena);
     weir_free(host);
@@ -89,7 +94,8 @@ void weir_host_unref(struct weir_host *host)
 static int by_priority(const void *a, const void *b)
 {
     const struct weir_host *x = *(struct weir_host *const *)a, *y = *(struct weir_host *const *)b;
-    if (x->priority != y->priority) return x->priority < y->priority ? -1 : 1;
+    if (x->priority != y->priority)
+        return x->priority < y->priority ? -1 : 1;
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
@@ -101,7 +107,8 @@ struct weir_host_set *weir_host_set_new(struct weir_host *const *hosts, uint32_t
     set->n = n;
     set->overprovisioning = overprovisioning;
     set->hosts = WEIR_ARENA_ARRAY(&set->arena, struct weir_host *, n ? n : 1);
-    for (uint32_t i = 0; i < n; i++) set->hosts[i] = weir_host_ref(hosts[i]);
+    for (uint32_t i = 0; i < n; i++)
+        set->hosts[i] = weir_host_ref(hosts[i]);
     qsort(set->hosts, n, sizeof(*set->hosts), by_priority);
     set->n_priorities = n ? set->hosts[n - 1]->priority + 1 : 0;
     return set;
@@ -115,8 +122,10 @@ struct weir_host_set *weir_host_set_ref(struct weir_host_set *set)
 
 void weir_host_set_unref(struct weir_host_set *set)
 {
-    if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; i < set->n; i++) weir_host_unref(set->hosts[i]);
+    if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < set->n; i++)
+        weir_host_unref(set->hosts[i]);
     weir_arena_fini(&set->arena);
     weir_free(set);
 }

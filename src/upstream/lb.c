@@ -37,8 +37,8 @@ const struct weir_lb_policy_ops *weir_lb_policy(enum weir_lb_policy policy)
     return policies[policy];
 }
 
-void weir_lb_priority_load(const uint32_t *healthy, const uint32_t *total, uint32_t n, uint32_t overprovisioning,
-                           uint32_t *ret_load, uint32_t *ret_total_health)
+void weir_lb_priority_load(const uint32_t *healthy, const uint32_t *total, uint32_t n,
+                           uint32_t overprovisioning, uint32_t *ret_load, uint32_t *ret_total_health)
 {
     uint32_t sum = 0;
     for (uint32_t p = 0; p < n; p++) {
@@ -58,7 +58,8 @@ void weir_lb_priority_load(const uint32_t *healthy, const uint32_t *total, uint3
     }
     uint32_t left = 100, first = n;
     for (uint32_t p = 0; p < n; p++) {
-        if (ret_load[p] && first == n) first = p;
+        if (ret_load[p] && first == n)
+            first = p;
         uint32_t want = ret_load[p] * 100 / total_health;
         ret_load[p] = want < left ? want : left;
         left -= ret_load[p];
@@ -72,8 +73,10 @@ static struct weir_lb_hosts collect(struct weir_lb *lb, uint32_t from, uint32_t 
     struct weir_lb_hosts hosts = {.v = WEIR_ARENA_ARRAY(&lb->arena, struct weir_host *, to - from + 1)};
     for (uint32_t i = from; i < to; i++) {
         struct weir_host *host = lb->set->hosts[i];
-        if (healthy_only && !weir_host_healthy(host)) continue;
-        if (hosts.n && host->weight != hosts.v[0]->weight) hosts.weighted = true;
+        if (healthy_only && !weir_host_healthy(host))
+            continue;
+        if (hosts.n && host->weight != hosts.v[0]->weight)
+            hosts.weighted = true;
         hosts.v[hosts.n++] = host;
     }
     return hosts;
@@ -93,7 +96,8 @@ static void build_priorities(struct weir_lb *lb)
     uint32_t *load = WEIR_ARENA_ARRAY(&lb->arena, uint32_t, n);
     for (uint32_t p = 0, from = 0; p < n; p++) {
         uint32_t to = from;
-        while (to < lb->set->n && lb->set->hosts[to]->priority == p) to++;
+        while (to < lb->set->n && lb->set->hosts[to]->priority == p)
+            to++;
         lb->priorities[p].healthy.hosts = collect(lb, from, to, true);
         lb->priorities[p].all.hosts = collect(lb, from, to, false);
         healthy[p] = lb->priorities[p].healthy.hosts.n;
@@ -105,14 +109,17 @@ static void build_priorities(struct weir_lb *lb)
     for (uint32_t p = 0; p < n; p++) {
         struct lb_priority *priority = &lb->priorities[p];
         priority->load = load[p];
-        priority->panic = total_health < 100 && (uint64_t)healthy[p] * 100 < (uint64_t)lb->cluster->panic_threshold * total[p];
+        priority->panic = total_health < 100 &&
+                          (uint64_t)healthy[p] * 100 < (uint64_t)lb->cluster->panic_threshold * total[p];
         build_source(lb, &priority->healthy);
         build_source(lb, &priority->all);
-        if (load[p] == 100 && p == 0) lb->single = true;
+        if (load[p] == 100 && p == 0)
+            lb->single = true;
     }
 }
 
-struct weir_lb *weir_lb_new(const struct weir_cluster *cluster, struct weir_loop *loop, struct weir_host_set *set)
+struct weir_lb *weir_lb_new(const struct weir_cluster *cluster, struct weir_loop *loop,
+                            struct weir_host_set *set)
 {
     struct weir_lb *lb = WEIR_NEW(struct weir_lb);
     lb->cluster = cluster;
@@ -130,7 +137,8 @@ struct weir_lb *weir_lb_new(const struct weir_cluster *cluster, struct weir_loop
 
 void weir_lb_free(struct weir_lb *lb)
 {
-    if (!lb) return;
+    if (!lb)
+        return;
     weir_host_set_unref(lb->set);
     weir_arena_fini(&lb->arena);
     weir_free(lb);
@@ -143,10 +151,12 @@ struct weir_host_set *weir_lb_set(const struct weir_lb *lb)
 
 static const struct lb_priority *choose_priority(struct weir_lb *lb)
 {
-    if (lb->single) return &lb->priorities[0];
+    if (lb->single)
+        return &lb->priorities[0];
     uint32_t draw = (uint32_t)weir_loop_random_below(lb->loop, 100);
     for (uint32_t p = 0; p + 1 < lb->n_priorities; p++) {
-        if (draw < lb->priorities[p].load) return &lb->priorities[p];
+        if (draw < lb->priorities[p].load)
+            return &lb->priorities[p];
         draw -= lb->priorities[p].load;
     }
     return &lb->priorities[lb->n_priorities - 1];
@@ -155,18 +165,23 @@ static const struct lb_priority *choose_priority(struct weir_lb *lb)
 struct weir_host *weir_lb_pick(struct weir_lb *lb, struct weir_lb_context *ctx, bool *ret_panic)
 {
     *ret_panic = false;
-    if (lb->n_priorities == 0) return NULL;
+    if (lb->n_priorities == 0)
+        return NULL;
     struct weir_host *host = NULL;
     uint32_t tries = ctx && ctx->skip_host ? ctx->max_skips + 1 : 1;
     for (uint32_t i = 0; i < tries; i++) {
         const struct lb_priority *priority = choose_priority(lb);
         *ret_panic = priority->panic;
-        if (priority->panic && lb->cluster->fail_on_panic) return NULL;
+        if (priority->panic && lb->cluster->fail_on_panic)
+            return NULL;
         const struct lb_source *source = priority->panic ? &priority->all : &priority->healthy;
-        if (source->hosts.n == 0) return NULL;
-        host = source->hosts.n == 1 ? source->hosts.v[0]
-                                    : lb->policy->pick(source->state, &source->hosts, lb->loop, lb->cluster, ctx);
-        if (i + 1 == tries || !ctx || !ctx->skip_host(ctx->skip_arg, host)) break;
+        if (source->hosts.n == 0)
+            return NULL;
+        host = source->hosts.n == 1
+                   ? source->hosts.v[0]
+                   : lb->policy->pick(source->state, &source->hosts, lb->loop, lb->cluster, ctx);
+        if (i + 1 == tries || !ctx || !ctx->skip_host(ctx->skip_arg, host))
+            break;
     }
     return host;
 }

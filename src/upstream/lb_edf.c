@@ -17,7 +17,8 @@ void weir_edf_add(struct weir_edf *edf, uint32_t index, double weight)
 {
     struct weir_edf_entry entry = {.deadline = 1 / weight, .order = edf->order++, .index = index};
     uint32_t at = edf->n++;
-    for (; at > 0 && before(&entry, &edf->heap[(at - 1) / 2]); at = (at - 1) / 2) edf->heap[at] = edf->heap[(at - 1) / 2];
+    for (; at > 0 && before(&entry, &edf->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        edf->heap[at] = edf->heap[(at - 1) / 2];
     edf->heap[at] = entry;
 }
 
@@ -29,9 +30,12 @@ void weir_edf_next(struct weir_edf *edf, double weight)
     uint32_t at = 0;
     for (;;) {
         uint32_t child = 2 * at + 1;
-        if (child >= edf->n) break;
-        if (child + 1 < edf->n && before(&edf->heap[child + 1], &edf->heap[child])) child++;
-        if (!before(&edf->heap[child], &entry)) break;
+        if (child >= edf->n)
+            break;
+        if (child + 1 < edf->n && before(&edf->heap[child + 1], &edf->heap[child]))
+            child++;
+        if (!before(&edf->heap[child], &entry))
+            break;
         edf->heap[at] = edf->heap[child];
         at = child;
     }

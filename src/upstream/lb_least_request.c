@@ -13,10 +13,12 @@ static void *build(struct weir_arena *arena, struct weir_loop *loop, const struc
                    const struct weir_lb_hosts *hosts)
 {
     (void)cluster;
-    if (!hosts->weighted) return NULL;
+    if (!hosts->weighted)
+        return NULL;
     struct weir_edf *edf = WEIR_ARENA_NEW(arena, struct weir_edf);
     weir_edf_init(edf, arena, hosts->n);
-    for (uint32_t i = 0; i < hosts->n; i++) weir_edf_add(edf, i, weight_now(hosts->v[i]));
+    for (uint32_t i = 0; i < hosts->n; i++)
+        weir_edf_add(edf, i, weight_now(hosts->v[i]));
     for (uint64_t i = weir_loop_random_below(loop, hosts->n); i > 0; i--)
         weir_edf_next(edf, weight_now(hosts->v[weir_edf_peek(edf)]));
     return edf;
@@ -37,11 +39,13 @@ static struct weir_host *pick(void *state, const struct weir_lb_hosts *hosts, st
     for (uint32_t i = 0; i < cluster->lb_choice_count; i++) {
         struct weir_host *host = hosts->v[weir_loop_random_below(loop, hosts->n)];
         uint32_t active = atomic_load_explicit(&host->active, memory_order_relaxed);
-        if (best && active >= best_active) continue;
+        if (best && active >= best_active)
+            continue;
         best = host;
         best_active = active;
     }
     return best;
 }
 
-const struct weir_lb_policy_ops weir_lb_least_request = {.name = "LEAST_REQUEST", .build = build, .pick = pick};
+const struct weir_lb_policy_ops weir_lb_least_request = {
+    .name = "LEAST_REQUEST", .build = build, .pick = pick};

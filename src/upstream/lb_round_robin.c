@@ -14,10 +14,13 @@ static void *build(struct weir_arena *arena, struct weir_loop *loop, const struc
     struct round_robin *rr = WEIR_ARENA_NEW(arena, struct round_robin);
     uint32_t start = (uint32_t)weir_loop_random_below(loop, hosts->n);
     rr->next = start;
-    if (!hosts->weighted) return rr;
+    if (!hosts->weighted)
+        return rr;
     weir_edf_init(&rr->edf, arena, hosts->n);
-    for (uint32_t i = 0; i < hosts->n; i++) weir_edf_add(&rr->edf, i, hosts->v[i]->weight);
-    for (uint32_t i = 0; i < start; i++) weir_edf_next(&rr->edf, hosts->v[weir_edf_peek(&rr->edf)]->weight);
+    for (uint32_t i = 0; i < hosts->n; i++)
+        weir_edf_add(&rr->edf, i, hosts->v[i]->weight);
+    for (uint32_t i = 0; i < start; i++)
+        weir_edf_next(&rr->edf, hosts->v[weir_edf_peek(&rr->edf)]->weight);
     return rr;
 }
 
@@ -32,7 +35,8 @@ static struct weir_host *pick(void *state, const struct weir_lb_hosts *hosts, st
         return host;
     }
     struct weir_host *host = hosts->v[rr->next];
-    if (++rr->next == hosts->n) rr->next = 0;
+    if (++rr->next == hosts->n)
+        rr->next = 0;
     return host;
 }
 

@@ -39,10 +39,10 @@ struct weir_host_pool {
     enum weir_priority priority;
     struct weir_list connecting, ready, full, waiting;
     uint32_t n_connecting, n_waiting, n_conns;
-    uint32_t users;  /* pool requests that hold it */
-    bool leaving;    /* the host is gone: ends with its last connection and user */
-    bool draining;   /* connections close when their streams are done */
-    bool failing;    /* those that wait are being told that a connection failed */
+    uint32_t users; /* pool requests that hold it */
+    bool leaving;   /* the host is gone: ends with its last connection and user */
+    bool draining;  /* connections close when their streams are done */
+    bool failing;   /* those that wait are being told that a connection failed */
     struct weir_timer idle_timer;
 };
 
@@ -69,7 +69,8 @@ static void count_n(const struct weir_host_pool *pool, enum weir_cluster_stat ro
 }
 static void host_gauge(const struct weir_host_pool *pool, enum weir_host_stat row, bool up)
 {
-    if (!pool->host->stats) return;
+    if (!pool->host->stats)
+        return;
     weir_stat_add(pool->cw->sw, pool->host->stats + (weir_stat)row, up ? 1 : (uint64_t)-1);
 }
 static struct weir_resources *resources(const struct weir_host_pool *pool)
@@ -93,7 +94,8 @@ static struct weir_host_pool *find_or_make(struct weir_cluster_worker *cw, struc
         cw->n_pools = n;
     }
     struct weir_host_pool *pool = cw->pools[priority][host->index];
-    if (WEIR_LIKELY(pool != NULL)) return pool;
+    if (WEIR_LIKELY(pool != NULL))
+        return pool;
     pool = WEIR_NEW(struct weir_host_pool);
     pool->cw = cw;
     weir_cluster_worker_hold(cw);
@@ -112,7 +114,8 @@ static struct weir_host_pool *find_or_make(struct weir_cluster_worker *cw, struc
 /* Ends a pool that nobody will need again. */
 static void end_if_done(struct weir_host_pool *pool)
 {
-    if (!pool->leaving || pool->n_conns || pool->users) return;
+    if (!pool->leaving || pool->n_conns || pool->users)
+        return;
     struct weir_cluster_worker *cw = pool->cw;
     cw->pools[pool->priority][pool->host->index] = NULL;
     weir_timer_stop(cw->loop, &pool->idle_timer);
@@ -124,8 +127,10 @@ static void end_if_done(struct weir_host_pool *pool)
 /* Takes the connection out of use at once; on_closed does the rest at the end of the turn. */
 static void close_conn(struct pool_conn *pc)
 {
-    if (pc->state == CONN_CLOSING) return;
-    if (pc->state == CONN_CONNECTING) pc->pool->n_connecting--;
+    if (pc->state == CONN_CLOSING)
+        return;
+    if (pc->state == CONN_CONNECTING)
+        pc->pool->n_connecting--;
     pc->state = CONN_CLOSING;
     weir_list_unlink(&pc->link);
     weir_conn_close(&pc->up.conn, WEIR_CONN_CLOSE_NOW);
@@ -144,9 +149,11 @@ static bool idle(const struct pool_conn *pc)
 void weir_host_pool_drain(struct weir_host_pool *pool, bool now)
 {
     pool->draining = true;
-    WEIR_LIST_EACH(&pool->ready, it) {
+    WEIR_LIST_EACH(&pool->ready, it)
+    {
         struct pool_conn *pc = WEIR_CONTAINER_OF(it, struct pool_conn, link);
-        if (idle(pc)) close_conn(pc);
+        if (idle(pc))
+            close_conn(pc);
     }
     if (now) {
         close_all(&pool->ready);
@@ -171,7 +178,8 @@ static void on_idle_timer(struct weir_timer *timer)
     for (struct weir_list *it = pool->ready.prev; it != &pool->ready;) {
         struct pool_conn *pc = WEIR_CONTAINER_OF(it, struct pool_conn, link);
         it = it->prev;
-        if (!idle(pc)) continue;
+        if (!idle(pc))
+            continue;
         if (pc->idle_since_ms + timeout > now) {
             next = pc->idle_since_ms + timeout - now;
             break;
@@ -179,7 +187,8 @@ static void on_idle_timer(struct weir_timer *timer)
         count(pool, WEIR_CLUSTER_STAT_upstream_cx_idle_timeout);
         close_conn(pc);
     }
-    if (next != UINT64_MAX) weir_timer_set(loop, &pool->idle_timer, next);
+    if (next != UINT64_MAX)
+        weir_timer_set(loop, &pool->idle_timer, next);
 }
 
 /* ---- events of a connection's codec ---- */
@@ -187,7 +196,8 @@ static void on_idle_timer(struct weir_timer *timer)
 static void need_settling(struct pool_conn *pc)
 {
     pc->unsettled = true;
-    if (!pc->in_recv) weir_loop_at_end(pc->pool->cw->loop, &pc->settle_task);
+    if (!pc->in_recv)
+        weir_loop_at_end(pc->pool->cw->loop, &pc->settle_task);
 }
 
 static void on_settle_task(struct weir_task *task)
@@ -217,7 +227,8 @@ static void codec_stream_done(struct weir_codec *codec, struct weir_codec_stream
 void weir_up_conn_lost(struct weir_up_conn *uc, enum weir_reset reason)
 {
     struct pool_conn *pc = WEIR_CONTAINER_OF(uc, struct pool_conn, up);
-    if (reason == WEIR_RESET_PROTOCOL_ERROR) count(pc->pool, WEIR_CLUSTER_STAT_upstream_cx_protocol_error);
+    if (reason == WEIR_RESET_PROTOCOL_ERROR)
+        count(pc->pool, WEIR_CLUSTER_STAT_upstream_cx_protocol_error);
     stream_ended(pc);
 }
 
@@ -260,7 +271,8 @@ static const struct weir_codec_conn_ops codec_conn_ops = {
 
 static void resume_reading(struct pool_conn *pc)
 {
-    for (; pc->read_disabled > 0; pc->read_disabled--) weir_conn_read_disable(&pc->up.conn, false);
+    for (; pc->read_disabled > 0; pc->read_disabled--)
+        weir_conn_read_disable(&pc->up.conn, false);
 }
 
 static void make_ready(struct pool_conn *pc)
@@ -269,10 +281,12 @@ static void make_ready(struct pool_conn *pc)
     weir_list_unlink(&pc->link);
     weir_list_push_front(&pool->ready, &pc->link);
     pc->state = CONN_READY;
-    if (pc->n_active > 0) return;
+    if (pc->n_active > 0)
+        return;
     pc->idle_since_ms = weir_loop_now_ms(pool->cw->loop);
     uint64_t timeout = pool->cw->cluster->idle_timeout_ms;
-    if (timeout && !weir_timer_armed(&pool->idle_timer)) weir_timer_set(pool->cw->loop, &pool->idle_timer, timeout);
+    if (timeout && !weir_timer_armed(&pool->idle_timer))
+        weir_timer_set(pool->cw->loop, &pool->idle_timer, timeout);
 }
 
 static void make_full(struct pool_conn *pc)
@@ -286,7 +300,8 @@ static void make_full(struct pool_conn *pc)
 static void settle(struct pool_conn *pc)
 {
     pc->unsettled = false;
-    if (pc->state == CONN_CLOSING || pc->state == CONN_CONNECTING) return;
+    if (pc->state == CONN_CLOSING || pc->state == CONN_CONNECTING)
+        return;
     if (pc->fatal) {
         close_conn(pc);
         return;
@@ -306,7 +321,8 @@ static void settle(struct pool_conn *pc)
         return;
     }
     make_ready(pc);
-    if (WEIR_UNLIKELY(pc->pool->n_waiting)) assign_waiting(pc->pool);
+    if (WEIR_UNLIKELY(pc->pool->n_waiting))
+        assign_waiting(pc->pool);
 }
 
 static void count_bytes(struct pool_conn *pc)
@@ -346,7 +362,8 @@ static void set_keepalive(struct weir_conn *conn, const struct weir_tcp_keepaliv
     };
     for (size_t i = 0; i < WEIR_COUNTOF(options); i++)
         if (options[i].value)
-            (void)conn->loop->ops->set_option(conn->loop, conn->io.sock, options[i].level, options[i].name, (int)options[i].value);
+            (void)conn->loop->ops->set_option(conn->loop, conn->io.sock, options[i].level, options[i].name,
+                                              (int)options[i].value);
 }
 
 static void on_connected(struct weir_conn *conn)
@@ -357,10 +374,12 @@ static void on_connected(struct weir_conn *conn)
     struct weir_cluster *cluster = cw->cluster;
     pool->n_connecting--;
     pc->was_connected = true;
-    if (cluster->keepalive.on && weir_addr_is_ip(&pool->host->addr)) set_keepalive(conn, &cluster->keepalive);
-    pc->up.codec = cluster->protocol == WEIR_HTTP_2
-                       ? weir_h2_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h2)
-                       : weir_h1_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h1);
+    if (cluster->keepalive.on && weir_addr_is_ip(&pool->host->addr))
+        set_keepalive(conn, &cluster->keepalive);
+    pc->up.codec =
+        cluster->protocol == WEIR_HTTP_2
+            ? weir_h2_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h2)
+            : weir_h1_codec_new(WEIR_CODEC_CLIENT, cw->loop, &conn->out, &codec_conn_ops, pc, &cluster->h1);
     pc->up.codec->sw = cw->sw;
     pc->up.ready_ns = weir_loop_now_ns(cw->loop);
     weir_stat_record(cw->sw, cluster->stats + WEIR_CLUSTER_STAT_upstream_cx_connect_ms,
@@ -385,7 +404,8 @@ static void on_data(struct weir_conn *conn, bool eof)
     pc->up.codec->ops->recv(pc->up.codec, &conn->in, eof);
     pc->in_recv = false;
     count_bytes(pc);
-    if (pc->unsettled) settle(pc);
+    if (pc->unsettled)
+        settle(pc);
 }
 
 static void on_watermark(struct weir_conn *conn, bool above)
@@ -393,7 +413,8 @@ static void on_watermark(struct weir_conn *conn, bool above)
     struct pool_conn *pc = of_conn(conn);
     count(pc->pool, above ? WEIR_CLUSTER_STAT_upstream_flow_control_backed_up_total
                           : WEIR_CLUSTER_STAT_upstream_flow_control_drained_total);
-    if (pc->up.codec) pc->up.codec->ops->conn_watermark(pc->up.codec, above);
+    if (pc->up.codec)
+        pc->up.codec->ops->conn_watermark(pc->up.codec, above);
 }
 
 static void stop_waiting(struct weir_pool_request *pr)
@@ -429,7 +450,8 @@ static void count_closed(struct pool_conn *pc, bool local)
     struct weir_host_pool *pool = pc->pool;
     struct weir_cluster_worker *cw = pool->cw;
     count(pool, WEIR_CLUSTER_STAT_upstream_cx_destroy);
-    count(pool, local ? WEIR_CLUSTER_STAT_upstream_cx_destroy_local : WEIR_CLUSTER_STAT_upstream_cx_destroy_remote);
+    count(pool,
+          local ? WEIR_CLUSTER_STAT_upstream_cx_destroy_local : WEIR_CLUSTER_STAT_upstream_cx_destroy_remote);
     if (pc->n_active) {
         count(pool, WEIR_CLUSTER_STAT_upstream_cx_destroy_with_active_rq);
         count(pool, local ? WEIR_CLUSTER_STAT_upstream_cx_destroy_local_with_active_rq
@@ -445,7 +467,8 @@ static void count_closed(struct pool_conn *pc, bool local)
 static void free_conn(void *arg, void *ptr)
 {
     struct pool_conn *pc = ptr;
-    if (pc->up.codec) pc->up.codec->ops->free(pc->up.codec);
+    if (pc->up.codec)
+        pc->up.codec->ops->free(pc->up.codec);
     weir_conn_fini(&pc->up.conn);
     weir_slab_put(arg, pc);
 }
@@ -475,7 +498,8 @@ static void on_closed(struct weir_conn *conn, enum weir_conn_end end)
     pool->users++;
     count_bytes(pc);
     count_closed(pc, end == WEIR_CONN_END_LOCAL);
-    if (pc->state == CONN_CONNECTING) pool->n_connecting--;
+    if (pc->state == CONN_CONNECTING)
+        pool->n_connecting--;
     pc->state = CONN_CLOSING;
     weir_list_unlink(&pc->link);
     pool->n_conns--;
@@ -483,8 +507,10 @@ static void on_closed(struct weir_conn *conn, enum weir_conn_end end)
     weir_timer_stop(cw->loop, &pc->age_timer);
     if (!pc->was_connected) {
         count(pool, WEIR_CLUSTER_STAT_upstream_cx_connect_fail);
-        if (pool->host->stats) weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_cx_connect_fail);
-        if (end == WEIR_CONN_END_CONNECT_TIMEOUT) count(pool, WEIR_CLUSTER_STAT_upstream_cx_connect_timeout);
+        if (pool->host->stats)
+            weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_cx_connect_fail);
+        if (end == WEIR_CONN_END_CONNECT_TIMEOUT)
+            count(pool, WEIR_CLUSTER_STAT_upstream_cx_connect_timeout);
         fail_waiting(pool, connect_failure(end), conn->failure ? conn->failure : "");
     } else {
         pc->up.codec->ops->conn_gone(pc->up.codec, WEIR_RESET_CONN_TERMINATION);
@@ -524,10 +550,13 @@ static void start_connection(struct weir_host_pool *pool)
     pool->n_conns++;
     count(pool, WEIR_CLUSTER_STAT_upstream_cx_total);
     count(pool, WEIR_CLUSTER_STAT_upstream_cx_active);
-    count(pool, cluster->protocol == WEIR_HTTP_2 ? WEIR_CLUSTER_STAT_upstream_cx_http2_total : WEIR_CLUSTER_STAT_upstream_cx_http1_total);
-    if (pool->host->stats) weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_cx_total);
+    count(pool, cluster->protocol == WEIR_HTTP_2 ? WEIR_CLUSTER_STAT_upstream_cx_http2_total
+                                                 : WEIR_CLUSTER_STAT_upstream_cx_http1_total);
+    if (pool->host->stats)
+        weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_cx_total);
     host_gauge(pool, WEIR_HOST_STAT_cx_active, true);
-    const struct weir_transport_factory *factory = pool->host->transport ? pool->host->transport : cluster->transport;
+    const struct weir_transport_factory *factory =
+        pool->host->transport ? pool->host->transport : cluster->transport;
     struct weir_transport *transport = factory->create(factory, cw->loop, WEIR_S_NONE, WEIR_S_NONE);
     weir_conn_connect(conn, &pool->host->addr, NULL, transport, cluster->connect_timeout_ms);
 }
@@ -543,7 +572,8 @@ static void connect_for_waiting(struct weir_host_pool *pool)
         struct weir_resource *connections = &resources(pool)->connections;
         if (!weir_resource_take(connections, cw->sw)) {
             count(pool, WEIR_CLUSTER_STAT_upstream_cx_overflow);
-            if (pool->n_conns > 0) return;
+            if (pool->n_conns > 0)
+                return;
             weir_resource_force(connections, cw->sw);
         }
         start_connection(pool);
@@ -564,16 +594,18 @@ static void after_open(struct pool_conn *pc)
     }
     count(pool, WEIR_CLUSTER_STAT_upstream_rq_total);
     count(pool, WEIR_CLUSTER_STAT_upstream_rq_active);
-    if (pool->host->stats) weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_rq_total);
+    if (pool->host->stats)
+        weir_host_count(cw->sw, pool->host, WEIR_HOST_STAT_rq_total);
     host_gauge(pool, WEIR_HOST_STAT_rq_active, true);
     if (cw->cluster->lb == WEIR_LB_LEAST_REQUEST)
         atomic_fetch_add_explicit(&pool->host->active, 1, memory_order_relaxed);
-    if (!pc->no_more && pc->up.codec->ops->capacity(pc->up.codec) > 0) return;
+    if (!pc->no_more && pc->up.codec->ops->capacity(pc->up.codec) > 0)
+        return;
     make_full(pc);
 }
 
-struct weir_codec_stream *weir_up_conn_open(struct weir_up_conn *uc, const struct weir_codec_stream_ops *ops, void *owner,
-                                            struct weir_arena *arena)
+struct weir_codec_stream *weir_up_conn_open(struct weir_up_conn *uc, const struct weir_codec_stream_ops *ops,
+                                            void *owner, struct weir_arena *arena)
 {
     struct pool_conn *pc = WEIR_CONTAINER_OF(uc, struct pool_conn, up);
     struct weir_codec_stream *cs = uc->codec->ops->open(uc->codec, ops, owner, arena);
@@ -592,7 +624,8 @@ void weir_up_conn_read_disable(struct weir_up_conn *uc, struct weir_codec_stream
     count(pc->pool, disable ? WEIR_CLUSTER_STAT_upstream_flow_control_paused_reading_total
                             : WEIR_CLUSTER_STAT_upstream_flow_control_resumed_reading_total);
     uc->codec->ops->read_disable(cs, disable);
-    if (uc->codec->ops->protocol == WEIR_HTTP_2) return;
+    if (uc->codec->ops->protocol == WEIR_HTTP_2)
+        return;
     pc->read_disabled = disable ? pc->read_disabled + 1 : pc->read_disabled - 1;
     weir_conn_read_disable(&uc->conn, disable);
 }
@@ -600,9 +633,11 @@ void weir_up_conn_read_disable(struct weir_up_conn *uc, struct weir_codec_stream
 /* The first ready connection that suits the request. */
 static struct pool_conn *find_ready(struct weir_host_pool *pool, bool fresh)
 {
-    WEIR_LIST_EACH(&pool->ready, it) {
+    WEIR_LIST_EACH(&pool->ready, it)
+    {
         struct pool_conn *pc = WEIR_CONTAINER_OF(it, struct pool_conn, link);
-        if (!fresh || pc->up.n_requests == 0) return pc;
+        if (!fresh || pc->up.n_requests == 0)
+            return pc;
     }
     return NULL;
 }
@@ -610,11 +645,13 @@ static struct pool_conn *find_ready(struct weir_host_pool *pool, bool fresh)
 static void assign_waiting(struct weir_host_pool *pool)
 {
     pool->users++; /* requesters may let go of it in here */
-    WEIR_LIST_EACH(&pool->waiting, it) {
+    WEIR_LIST_EACH(&pool->waiting, it)
+    {
         struct weir_pool_request *pr = WEIR_CONTAINER_OF(it, struct weir_pool_request, link);
         struct pool_conn *pc = find_ready(pool, pr->fresh);
         if (!pc) {
-            if (weir_list_empty(&pool->ready)) break;
+            if (weir_list_empty(&pool->ready))
+                break;
             continue;
         }
         stop_waiting(pr);
@@ -649,15 +686,17 @@ static enum weir_pool_verdict wait_in_line(struct weir_host_pool *pool, struct w
     return WEIR_POOL_WAITING;
 }
 
-enum weir_pool_verdict weir_pool_get(struct weir_cluster_worker *cw, struct weir_host *host, enum weir_priority priority,
-                                     struct weir_pool_request *pr, struct weir_up_conn **ret_uc)
+enum weir_pool_verdict weir_pool_get(struct weir_cluster_worker *cw, struct weir_host *host,
+                                     enum weir_priority priority, struct weir_pool_request *pr,
+                                     struct weir_up_conn **ret_uc)
 {
     struct weir_host_pool *pool = find_or_make(cw, host, priority);
     pool->users++;
     pr->pool = pool;
     pr->host = host;
     struct pool_conn *pc = find_ready(pool, pr->fresh);
-    if (!pc) return wait_in_line(pool, pr);
+    if (!pc)
+        return wait_in_line(pool, pr);
     if (WEIR_UNLIKELY(!weir_resource_take(&resources(pool)->requests, cw->sw))) {
         count(pool, WEIR_CLUSTER_STAT_upstream_rq_pending_overflow);
         return WEIR_POOL_OVERFLOW;
@@ -668,13 +707,15 @@ enum weir_pool_verdict weir_pool_get(struct weir_cluster_worker *cw, struct weir
 
 void weir_pool_cancel(struct weir_pool_request *pr)
 {
-    if (weir_list_linked(&pr->link)) stop_waiting(pr);
+    if (weir_list_linked(&pr->link))
+        stop_waiting(pr);
 }
 
 void weir_pool_request_done(struct weir_pool_request *pr)
 {
     struct weir_host_pool *pool = pr->pool;
-    if (!pool) return;
+    if (!pool)
+        return;
     weir_pool_cancel(pr);
     pr->pool = NULL;
     pr->host = NULL;

@@ -1,4 +1,4 @@
-"""header_mutation, buffer, fault, cors, local_ratelimit: each does what its page says."""
+"""header_mutation, buffer, fault, cors, local_ratelimit, health_check: each does what its page says."""
 
 import time
 
@@ -239,3 +239,44 @@ def test_local_ratelimit_is_one_for_all_workers(weir, upstream):
     proxy = weir(config(up.port, filter_of("local_ratelimit", "LocalRateLimit", fields)), concurrency=2)
     statuses = [get(proxy.port).status for _ in range(30)]
     assert statuses.count(200) == 10
+
+
+# ---- health_check
+
+CHECKS = "headers: [{name: ':path', string_match: {exact: /healthz}}]\n"
+
+
+def test_health_check_answers_itself(weir, upstream):
+    up = upstream()
+    proxy = weir(config(up.port, filter_of("health_check", "HealthCheck", CHECKS + "pass_through_mode: false")), args=["--service-cluster", "me"])
+    answer = get(proxy.port, "/healthz")
+    assert answer.status == 200 and answer.body == b"" and answer.get("x-envoy-upstream-healthchecked-cluster") == "me"
+    assert last_log(proxy) == "200 - health_check_ok"
+    assert post(proxy.port, "/healthz", body=b"x" * 100).status == 200
+    assert not up.requests
+    assert get(proxy.port, "/").status == 200 and len(up.requests) == 1
+    proxy.admin("/healthcheck/fail", method="POST")
+    answer = get(proxy.port, "/healthz")
+    assert answer.status == 503 and answer.get("x-envoy-immediate-health-check-fail") == "true"
+    assert get(proxy.port, "/").get("x-envoy-immediate-health-check-fail") == "true"
+    proxy.admin("/healthcheck/ok", method="POST")
+    assert get(proxy.port, "/healthz").status == 200
+
+
+def test_health_check_passes_through_and_remembers(weir, upstream):
+    up = upstream()
+    proxy = weir(config(up.port, filter_of("health_check", "HealthCheck", CHECKS + "pass_through_mode: true\ncache_time: 0.5s")), concurrency=2)
+    assert [get(proxy.port, "/healthz").status for _ in range(5)] == [200] * 5
+    assert len(up.requests) == 1
+    time.sleep(0.6)
+    assert get(proxy.port, "/healthz").status == 200
+    assert len(up.requests) == 2
+
+
+def test_health_check_asks_for_healthy_members(weir, upstream):
+    fields = CHECKS + "pass_through_mode: false\ncluster_min_healthy_percentages: {c: {value: 50}}"
+    proxy = weir(config(upstream().port, filter_of("health_check", "HealthCheck", fields)))
+    assert get(proxy.port, "/healthz").status == 200
+    sick = config(1, filter_of("health_check", "HealthCheck", fields)).replace("lb_endpoints: [{endpoint", "lb_endpoints: [{health_status: UNHEALTHY, endpoint")
+    proxy.reload(sick)
+    assert get(proxy.port, "/healthz").status == 503

@@ -40,9 +40,13 @@ static struct weir_cluster *read_cluster(struct fixture *fx, const char *fields)
     char yaml[1024];
     ProtobufCMessage *msg = NULL;
     snprintf(yaml, sizeof(yaml), "name: up\n%s", fields);
-    enum weir_err err = weir_config_read_text(fx->config, WEIR_S("t.yaml"), weir_slice_str(yaml), &envoy__config__cluster__v3__cluster__descriptor, &msg);
+    enum weir_err err = weir_config_read_text(fx->config, WEIR_S("t.yaml"), weir_slice_str(yaml),
+                                              &envoy__config__cluster__v3__cluster__descriptor, &msg);
     struct weir_cluster *cluster =
-        err == WEIR_OK ? weir_cluster_new(fx->config, (const Envoy__Config__Cluster__V3__Cluster *)(const void *)msg, fx->stats) : NULL;
+        err == WEIR_OK
+            ? weir_cluster_new(fx->config, (const Envoy__Config__Cluster__V3__Cluster *)(const void *)msg,
+                               fx->stats)
+            : NULL;
     return cluster;
 }
 
@@ -96,9 +100,11 @@ static void expect_hosts(struct fixture *fx, const char *want)
     struct weir_host_set *set = weir_cluster_hosts(fx->cluster);
     struct weir_str got;
     weir_str_init(&got, 512);
-    for (uint32_t i = 0; i < set->n; i++) weir_str_printf(&got, "%s%.*s", i ? " " : "", WEIR_SARG(set->hosts[i]->address_text));
+    for (uint32_t i = 0; i < set->n; i++)
+        weir_str_printf(&got, "%s%.*s", i ? " " : "", WEIR_SARG(set->hosts[i]->address_text));
     weir_host_set_unref(set);
-    if (!weir_slice_eq(weir_str_slice(&got), weir_slice_str(want))) fail_msg("hosts: %.*s, want %s", WEIR_SARG(weir_str_slice(&got)), want);
+    if (!weir_slice_eq(weir_str_slice(&got), weir_slice_str(want)))
+        fail_msg("hosts: %.*s, want %s", WEIR_SARG(weir_str_slice(&got)), want);
     weir_str_fini(&got);
 }
 
@@ -107,13 +113,14 @@ static uint64_t stat(struct fixture *fx, const char *name)
     char full[96];
     uint64_t value = UINT64_MAX;
     snprintf(full, sizeof(full), "cluster.up.%s", name);
-    if (!weir_stats_lookup(fx->stats, weir_slice_str(full), &value)) fail_msg("no stat %s", full);
+    if (!weir_stats_lookup(fx->stats, weir_slice_str(full), &value))
+        fail_msg("no stat %s", full);
     return value;
 }
 
 #define ENDPOINT(name) "{endpoint: {address: {socket_address: {address: " name ", port_value: 80}}}}"
-#define STRICT "type: STRICT_DNS\ndns_lookup_family: V4_ONLY\n"
-#define ONE "load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [" ENDPOINT("svc.test") "]}]}\n"
+#define STRICT         "type: STRICT_DNS\ndns_lookup_family: V4_ONLY\n"
+#define ONE            "load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [" ENDPOINT("svc.test") "]}]}\n"
 
 static void test_members_follow_the_name(void **state)
 {
@@ -136,7 +143,8 @@ static void test_members_follow_the_name(void **state)
     assert_int_equal(fx.n_changed, 2);
     struct weir_host_set *after = weir_cluster_hosts(fx.cluster);
     bool same = false;
-    for (uint32_t i = 0; i < after->n; i++) same |= after->hosts[i] == before->hosts[1];
+    for (uint32_t i = 0; i < after->n; i++)
+        same |= after->hosts[i] == before->hosts[1];
     assert_true(same); /* who stays is the same object */
     assert_int_equal(after->n, 2);
     weir_host_set_unref(before);
@@ -184,10 +192,14 @@ static void test_families(void **state)
     static const struct {
         const char *family, *addrs, *want;
     } rows[] = {
-        {"AUTO", "10.0.0.1 fd00::1", "[fd00::1]:80"}, {"AUTO", "10.0.0.1", "10.0.0.1:80"},
-        {"V4_ONLY", "10.0.0.1 fd00::1", "10.0.0.1:80"}, {"V4_ONLY", "fd00::1", ""},
-        {"V6_ONLY", "10.0.0.1 fd00::1", "[fd00::1]:80"}, {"V4_PREFERRED", "10.0.0.1 fd00::1", "10.0.0.1:80"},
-        {"V4_PREFERRED", "fd00::1", "[fd00::1]:80"}, {"ALL", "10.0.0.1 fd00::1", "10.0.0.1:80 [fd00::1]:80"},
+        {"AUTO", "10.0.0.1 fd00::1", "[fd00::1]:80"},
+        {"AUTO", "10.0.0.1", "10.0.0.1:80"},
+        {"V4_ONLY", "10.0.0.1 fd00::1", "10.0.0.1:80"},
+        {"V4_ONLY", "fd00::1", ""},
+        {"V6_ONLY", "10.0.0.1 fd00::1", "[fd00::1]:80"},
+        {"V4_PREFERRED", "10.0.0.1 fd00::1", "10.0.0.1:80"},
+        {"V4_PREFERRED", "fd00::1", "[fd00::1]:80"},
+        {"ALL", "10.0.0.1 fd00::1", "10.0.0.1:80 [fd00::1]:80"},
     };
     for (size_t i = 0; i < WEIR_COUNTOF(rows); i++) {
         struct fixture fx;
@@ -220,8 +232,10 @@ static void test_several_names_and_an_address(void **state)
 {
     (void)state;
     struct fixture fx;
-    make(&fx, STRICT "load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [" ENDPOINT("10.9.9.9") ", " ENDPOINT("a.test") "]}, {priority: 1, "
-                     "lb_endpoints: [" ENDPOINT("b.test") ", " ENDPOINT("a.test") "]}]}\n");
+    make(&fx, STRICT "load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [" ENDPOINT(
+                  "10.9.9.9") ", " ENDPOINT("a.test") "]}, {priority: 1, "
+                                                      "lb_endpoints: [" ENDPOINT("b.test") ", " ENDPOINT(
+                                                          "a.test") "]}]}\n");
     resolve_to(&fx, "a.test", "10.0.0.1", 60);
     resolve_to(&fx, "b.test", "10.0.0.2 10.0.0.3", 60);
     (void)weir_cluster_dns_set(fx.dns, fx.set);
@@ -244,7 +258,9 @@ static void test_logical_keeps_one(void **state)
     (void)weir_cluster_dns_set(fx.dns, fx.set);
     weir_sim_run_for(fx.sim, 2000);
     expect_hosts(&fx, "10.0.0.1:80");
-    assert_null(read_cluster(&fx, "type: LOGICAL_DNS\nload_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [" ENDPOINT("a") "," ENDPOINT("b") "]}]}\n"));
+    assert_null(read_cluster(
+        &fx, "type: LOGICAL_DNS\nload_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [" ENDPOINT(
+                 "a") "," ENDPOINT("b") "]}]}\n"));
     assert_null(read_cluster(&fx, ONE)); /* STATIC with a name */
     drop(&fx);
 }

@@ -40,7 +40,8 @@ static void make(struct fixture *fx, enum weir_lb_policy policy, const struct ho
         fx->hosts[i] = weir_host_new(fx->slots, fx->stats, &addr);
         fx->hosts[i]->weight = rows[i].weight;
         fx->hosts[i]->priority = rows[i].priority;
-        if (rows[i].unhealthy) atomic_store(&fx->hosts[i]->flags, WEIR_HOST_FAILED_ACTIVE_HC);
+        if (rows[i].unhealthy)
+            atomic_store(&fx->hosts[i]->flags, WEIR_HOST_FAILED_ACTIVE_HC);
     }
     fx->lb = weir_lb_new(&fx->cluster, fx->loop, weir_host_set_new(fx->hosts, n, 140));
 }
@@ -48,7 +49,8 @@ static void make(struct fixture *fx, enum weir_lb_policy policy, const struct ho
 static void drop(struct fixture *fx)
 {
     weir_lb_free(fx->lb);
-    for (uint32_t i = 0; i < fx->n; i++) weir_host_unref(fx->hosts[i]);
+    for (uint32_t i = 0; i < fx->n; i++)
+        weir_host_unref(fx->hosts[i]);
     weir_host_slots_unref(fx->slots);
     weir_stats_free(fx->stats);
     weir_loop_free(fx->loop);
@@ -60,7 +62,8 @@ static void pick(struct fixture *fx, uint32_t times, uint32_t *ret_counts)
     for (uint32_t i = 0; i < times; i++) {
         bool panic;
         const struct weir_host *host = weir_lb_pick(fx->lb, NULL, &panic);
-        for (uint32_t j = 0; j < fx->n; j++) ret_counts[j] += fx->hosts[j] == host;
+        for (uint32_t j = 0; j < fx->n; j++)
+            ret_counts[j] += fx->hosts[j] == host;
     }
 }
 
@@ -71,7 +74,8 @@ static void test_round_robin_is_even(void **state)
     uint32_t counts[HOSTS_MAX] = {0};
     make(&fx, WEIR_LB_ROUND_ROBIN, (struct host_row[]){{1, 0, false}, {1, 0, false}, {1, 0, false}}, 3);
     pick(&fx, 300, counts);
-    for (uint32_t i = 0; i < 3; i++) assert_int_equal(counts[i], 100);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(counts[i], 100);
     drop(&fx);
 }
 
@@ -104,7 +108,8 @@ static void test_least_request_avoids_the_busy(void **state)
     (void)state;
     struct fixture fx;
     uint32_t counts[HOSTS_MAX] = {0};
-    make(&fx, WEIR_LB_LEAST_REQUEST, (struct host_row[]){{1, 0, false}, {1, 0, false}, {1, 0, false}, {1, 0, false}}, 4);
+    make(&fx, WEIR_LB_LEAST_REQUEST,
+         (struct host_row[]){{1, 0, false}, {1, 0, false}, {1, 0, false}, {1, 0, false}}, 4);
     atomic_store(&fx.hosts[2]->active, 10);
     pick(&fx, 1600, counts);
     assert_in_range(counts[2], 60, 140); /* both draws must hit it: 1 in 16 */
@@ -149,7 +154,8 @@ static void test_priority_load(void **state)
         uint32_t load[3], health;
         weir_lb_priority_load(rows[i].healthy, rows[i].total, rows[i].n, 140, load, &health);
         for (uint32_t p = 0; p < rows[i].n; p++)
-            if (load[p] != rows[i].want[p]) fail_msg("row %zu: priority %u takes %u, want %u", i, p, load[p], rows[i].want[p]);
+            if (load[p] != rows[i].want[p])
+                fail_msg("row %zu: priority %u takes %u, want %u", i, p, load[p], rows[i].want[p]);
     }
 }
 

@@ -49,11 +49,13 @@ static void on_accept(struct weir_sim_peer *peer, void *arg)
     weir_sim_peer_script(peer, fx->script, fx->n_steps);
 }
 
-static void serve(struct fixture *fx, enum weir_sim_server_mode mode, const struct weir_sim_step_of *script, size_t n)
+static void serve(struct fixture *fx, enum weir_sim_server_mode mode, const struct weir_sim_step_of *script,
+                  size_t n)
 {
     fx->script = script;
     fx->n_steps = n;
-    weir_sim_serve(fx->sim, &fx->addr.sa, fx->addr.len, &(struct weir_sim_server){.mode = mode, .on_accept = on_accept, .arg = fx});
+    weir_sim_serve(fx->sim, &fx->addr.sa, fx->addr.len,
+                   &(struct weir_sim_server){.mode = mode, .on_accept = on_accept, .arg = fx});
 }
 
 /* `extra`: more fields of the cluster. */
@@ -68,12 +70,16 @@ static void make(struct fixture *fx, const char *extra)
     weir_diag_init(&fx->diag);
     fx->config = weir_config_new(&fx->diag);
     snprintf(yaml, sizeof(yaml),
-             "name: up\nconnect_timeout: 1s\nload_assignment: {cluster_name: x, endpoints: [{lb_endpoints: [{endpoint: {address: "
-             "{socket_address: {address: 10.0.0.1, port_value: 80}}}}]}]}\n%s", extra);
+             "name: up\nconnect_timeout: 1s\nload_assignment: {cluster_name: x, endpoints: [{lb_endpoints: "
+             "[{endpoint: {address: "
+             "{socket_address: {address: 10.0.0.1, port_value: 80}}}}]}]}\n%s",
+             extra);
     ProtobufCMessage *msg = NULL;
-    if (weir_config_read_text(fx->config, WEIR_S("t.yaml"), weir_slice_str(yaml), &envoy__config__cluster__v3__cluster__descriptor, &msg) != WEIR_OK)
+    if (weir_config_read_text(fx->config, WEIR_S("t.yaml"), weir_slice_str(yaml),
+                              &envoy__config__cluster__v3__cluster__descriptor, &msg) != WEIR_OK)
         fail_msg("%s", yaml);
-    fx->cluster = weir_cluster_new(fx->config, (const Envoy__Config__Cluster__V3__Cluster *)(const void *)msg, fx->stats);
+    fx->cluster = weir_cluster_new(fx->config, (const Envoy__Config__Cluster__V3__Cluster *)(const void *)msg,
+                                   fx->stats);
     if (!fx->cluster) {
         weir_diag_print(&fx->diag, stderr, &(struct weir_diag_style){.format = WEIR_DIAG_TEXT});
         fail();
@@ -104,7 +110,8 @@ static uint64_t stat(struct fixture *fx, const char *name)
     char full[96];
     uint64_t value = UINT64_MAX;
     snprintf(full, sizeof(full), "cluster.up.%s", name);
-    if (!weir_stats_lookup(fx->stats, weir_slice_str(full), &value)) fail_msg("no stat %s", full);
+    if (!weir_stats_lookup(fx->stats, weir_slice_str(full), &value))
+        fail_msg("no stat %s", full);
     return value;
 }
 
@@ -141,7 +148,11 @@ static void call_watermark(struct weir_up_request *up, bool above)
     (void)up, (void)above;
 }
 static const struct weir_up_request_ops call_ops = {
-    .on_connection = call_connection, .on_headers = call_headers, .on_data = call_data, .on_failed = call_failed, .on_watermark = call_watermark,
+    .on_connection = call_connection,
+    .on_headers = call_headers,
+    .on_data = call_data,
+    .on_failed = call_failed,
+    .on_watermark = call_watermark,
 };
 
 static enum weir_pool_verdict start(struct fixture *fx, struct call *c, bool fresh, bool end_stream)
@@ -154,7 +165,8 @@ static enum weir_pool_verdict start(struct fixture *fx, struct call *c, bool fre
     weir_headers_add(&c->headers, WEIR_H_AUTHORITY, WEIR_S("h"));
     struct weir_host *host = weir_cluster_pick(fx->cw, NULL);
     assert_non_null(host);
-    return weir_up_request_start(&c->up, fx->cw, host, WEIR_PRIORITY_DEFAULT, fx->loop, &c->arena, &c->headers, end_stream);
+    return weir_up_request_start(&c->up, fx->cw, host, WEIR_PRIORITY_DEFAULT, fx->loop, &c->arena,
+                                 &c->headers, end_stream);
 }
 
 static void end(struct call *c)
@@ -167,16 +179,20 @@ static void get_200(struct fixture *fx, struct call *c)
 {
     (void)start(fx, c, false, true);
     weir_sim_run_for(fx->sim, 50);
-    if (!c->done || c->status != 200 || c->body_len != 2) fail_msg("status %u, failed %d %s", c->status, c->failed, c->detail);
+    if (!c->done || c->status != 200 || c->body_len != 2)
+        fail_msg("status %u, failed %d %s", c->status, c->failed, c->detail);
     end(c);
 }
 
 static const struct weir_sim_step_of answers[] = {
-    {WEIR_SIM_EXPECT, "\r\n\r\n", 0}, {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0}, {WEIR_SIM_REPEAT, NULL, 0}};
-static const struct weir_sim_step_of slow_answers[] = {{WEIR_SIM_EXPECT, "\r\n\r\n", 0},
-                                                       {WEIR_SIM_SLEEP, NULL, 20000},
-                                                       {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0},
-                                                       {WEIR_SIM_REPEAT, NULL, 0}};
+    {WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+    {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0},
+    {WEIR_SIM_REPEAT, NULL, 0}};
+static const struct weir_sim_step_of slow_answers[] = {
+    {WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+    {WEIR_SIM_SLEEP, NULL, 20000},
+    {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0},
+    {WEIR_SIM_REPEAT, NULL, 0}};
 
 static void test_a_connection_is_used_again(void **state)
 {
@@ -234,7 +250,8 @@ static void test_a_fresh_one_on_request(void **state)
     drop(&fx);
 }
 
-static void expect_failure(const char *extra, enum weir_sim_server_mode mode, enum weir_reset reason, const char *row)
+static void expect_failure(const char *extra, enum weir_sim_server_mode mode, enum weir_reset reason,
+                           const char *row)
 {
     struct fixture fx;
     struct call a, b;
@@ -311,7 +328,8 @@ static void test_connections_have_a_breaker_and_requests_wait_in_order(void **st
     struct call c[3];
     make(&fx, "circuit_breakers: {thresholds: [{max_connections: 1}]}\n");
     serve(&fx, WEIR_SIM_ACCEPT, slow_answers, WEIR_COUNTOF(slow_answers));
-    for (int i = 0; i < 3; i++) assert_int_equal(start(&fx, &c[i], false, true), WEIR_POOL_WAITING);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(start(&fx, &c[i], false, true), WEIR_POOL_WAITING);
     weir_sim_run_for(fx.sim, 30);
     assert_true(c[0].done && !c[1].done && !c[2].connected);
     weir_sim_run_for(fx.sim, 20);
@@ -320,7 +338,8 @@ static void test_connections_have_a_breaker_and_requests_wait_in_order(void **st
     assert_true(c[2].done);
     assert_int_equal(fx.n_accepted, 1);
     assert_true(stat(&fx, "upstream_cx_overflow") > 0);
-    for (int i = 0; i < 3; i++) end(&c[i]);
+    for (int i = 0; i < 3; i++)
+        end(&c[i]);
     drop(&fx);
 }
 
@@ -347,7 +366,8 @@ static void test_used_up_ones_are_closed(void **state)
     struct call c[3];
     make(&fx, "max_requests_per_connection: 2\n");
     serve(&fx, WEIR_SIM_ACCEPT, answers, WEIR_COUNTOF(answers));
-    for (int i = 0; i < 3; i++) get_200(&fx, &c[i]);
+    for (int i = 0; i < 3; i++)
+        get_200(&fx, &c[i]);
     assert_int_equal(c[0].conn_id, c[1].conn_id);
     assert_true(c[1].conn_id != c[2].conn_id);
     assert_int_equal(stat(&fx, "upstream_cx_max_requests"), 1);
@@ -357,10 +377,11 @@ static void test_used_up_ones_are_closed(void **state)
 static void test_unasked_bytes_end_an_idle_connection(void **state)
 {
     (void)state;
-    static const struct weir_sim_step_of chatty[] = {{WEIR_SIM_EXPECT, "\r\n\r\n", 0},
-                                                     {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0},
-                                                     {WEIR_SIM_SLEEP, NULL, 60000},
-                                                     {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", 0}};
+    static const struct weir_sim_step_of chatty[] = {
+        {WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+        {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0},
+        {WEIR_SIM_SLEEP, NULL, 60000},
+        {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", 0}};
     struct fixture fx;
     struct call a, b;
     make(&fx, "");
@@ -377,9 +398,12 @@ static void test_a_connection_that_closes_is_not_used_again(void **state)
 {
     (void)state;
     static const struct weir_sim_step_of once[] = {
-        {WEIR_SIM_EXPECT, "\r\n\r\n", 0}, {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0}, {WEIR_SIM_CLOSE, NULL, 0}};
+        {WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+        {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0},
+        {WEIR_SIM_CLOSE, NULL, 0}};
     static const struct weir_sim_step_of says_close[] = {
-        {WEIR_SIM_EXPECT, "\r\n\r\n", 0}, {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", 0}};
+        {WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+        {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", 0}};
     struct fixture fx;
     struct call a, b;
     make(&fx, "");
@@ -398,7 +422,8 @@ static void test_a_connection_that_closes_is_not_used_again(void **state)
 static void test_a_reset_is_a_failure(void **state)
 {
     (void)state;
-    static const struct weir_sim_step_of script[] = {{WEIR_SIM_EXPECT, "\r\n\r\n", 0}, {WEIR_SIM_RESET, NULL, 0}};
+    static const struct weir_sim_step_of script[] = {{WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+                                                     {WEIR_SIM_RESET, NULL, 0}};
     struct fixture fx;
     struct call a;
     make(&fx, "");
@@ -469,9 +494,10 @@ static void test_a_cluster_that_leaves_finishes_its_requests(void **state)
 static void test_a_body_waits_for_the_connection(void **state)
 {
     (void)state;
-    static const struct weir_sim_step_of echo[] = {{WEIR_SIM_EXPECT, "\r\n\r\n", 0},
-                                                   {WEIR_SIM_EXPECT, "2\r\nlo\r\n0\r\n\r\n", 0},
-                                                   {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0}};
+    static const struct weir_sim_step_of echo[] = {
+        {WEIR_SIM_EXPECT, "\r\n\r\n", 0},
+        {WEIR_SIM_EXPECT, "2\r\nlo\r\n0\r\n\r\n", 0},
+        {WEIR_SIM_SEND, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", 0}};
     struct fixture fx;
     struct call a;
     struct weir_buf body;

@@ -30,7 +30,8 @@ static enum weir_err parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *ms
 static enum weir_err parse_route(struct weir_conf_ctx *ctx, const ProtobufCMessage *msg, void **ret_conf)
 {
     const PerRoute *from = (const PerRoute *)(const void *)msg;
-    if (from->override_case == ENVOY__EXTENSIONS__FILTERS__HTTP__BUFFER__V3__BUFFER_PER_ROUTE__OVERRIDE_BUFFER)
+    if (from->override_case ==
+        ENVOY__EXTENSIONS__FILTERS__HTTP__BUFFER__V3__BUFFER_PER_ROUTE__OVERRIDE_BUFFER)
         return parse(ctx, &from->buffer->base, ret_conf);
     struct conf *conf = WEIR_ARENA_NEW(ctx->arena, struct conf);
     conf->disabled = true;
@@ -38,12 +39,15 @@ static enum weir_err parse_route(struct weir_conf_ctx *ctx, const ProtobufCMessa
     return WEIR_OK;
 }
 
-static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h,
+                                                 bool end_stream)
 {
     struct buffer *b = f->state;
     const struct conf *conf = weir_filter_route_conf(f);
-    if (!conf) conf = f->conf;
-    if (conf->disabled || end_stream) return WEIR_HEADERS_CONTINUE;
+    if (!conf)
+        conf = f->conf;
+    if (conf->disabled || end_stream)
+        return WEIR_HEADERS_CONTINUE;
     b->headers = h;
     f->stream->request.buffer_limit = conf->max;
     return WEIR_HEADERS_STOP;
@@ -52,14 +56,17 @@ static enum weir_headers_verdict request_headers(struct weir_filter *f, struct w
 static void set_length(struct weir_filter *f, struct weir_headers *h, size_t more)
 {
     const struct weir_buf *held = weir_filter_request_buffer(f);
-    if (!weir_headers_has(h, WEIR_H_CONTENT_LENGTH)) weir_headers_set_u64(h, WEIR_H_CONTENT_LENGTH, (held ? held->len : 0) + more);
+    if (!weir_headers_has(h, WEIR_H_CONTENT_LENGTH))
+        weir_headers_set_u64(h, WEIR_H_CONTENT_LENGTH, (held ? held->len : 0) + more);
 }
 
 static enum weir_data_verdict request_data(struct weir_filter *f, struct weir_buf *data, bool end_stream)
 {
     struct buffer *b = f->state;
-    if (!b->headers) return WEIR_DATA_CONTINUE;
-    if (!end_stream) return WEIR_DATA_STOP_BUFFER;
+    if (!b->headers)
+        return WEIR_DATA_CONTINUE;
+    if (!end_stream)
+        return WEIR_DATA_STOP_BUFFER;
     set_length(f, b->headers, data->len);
     return WEIR_DATA_CONTINUE;
 }

@@ -29,14 +29,22 @@ struct cors {
 
 static const struct weir_supported_field fraction_table[] = {
     {.name = "default_value"},
-    {.name = "runtime_key", .state = WEIR_FIELD_IGNORED, .note = "the default value counts: there is no runtime yet"},
+    {.name = "runtime_key",
+     .state = WEIR_FIELD_IGNORED,
+     .note = "the default value counts: there is no runtime yet"},
 };
 static const struct weir_supported_fields fraction_fields =
     WEIR_SUPPORTED(envoy__config__core__v3__runtime_fractional_percent__descriptor, fraction_table);
 static const struct weir_supported_field policy_table[] = {
-    {.name = "allow_origin_string_match"}, {.name = "allow_methods"}, {.name = "allow_headers"}, {.name = "expose_headers"},
-    {.name = "max_age"}, {.name = "allow_credentials"}, {.name = "filter_enabled", .nested = &fraction_fields},
-    {.name = "shadow_enabled", .nested = &fraction_fields}, {.name = "allow_private_network_access"},
+    {.name = "allow_origin_string_match"},
+    {.name = "allow_methods"},
+    {.name = "allow_headers"},
+    {.name = "expose_headers"},
+    {.name = "max_age"},
+    {.name = "allow_credentials"},
+    {.name = "filter_enabled", .nested = &fraction_fields},
+    {.name = "shadow_enabled", .nested = &fraction_fields},
+    {.name = "allow_private_network_access"},
     {.name = "forward_not_matching_preflights"},
 };
 static const struct weir_supported_fields policy_fields =
@@ -46,8 +54,10 @@ static enum weir_err parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *ms
 {
     (void)msg; /* has no fields */
     struct conf *conf = WEIR_ARENA_NEW(ctx->arena, struct conf);
-    conf->valid = weir_stats_register(ctx->stats, &ctx->scope, WEIR_S("cors.origin_valid"), WEIR_STAT_COUNTER);
-    conf->invalid = weir_stats_register(ctx->stats, &ctx->scope, WEIR_S("cors.origin_invalid"), WEIR_STAT_COUNTER);
+    conf->valid =
+        weir_stats_register(ctx->stats, &ctx->scope, WEIR_S("cors.origin_valid"), WEIR_STAT_COUNTER);
+    conf->invalid =
+        weir_stats_register(ctx->stats, &ctx->scope, WEIR_S("cors.origin_invalid"), WEIR_STAT_COUNTER);
     *ret_conf = conf;
     return WEIR_OK;
 }
@@ -69,7 +79,8 @@ static enum weir_err parse_route(struct weir_conf_ctx *ctx, const ProtobufCMessa
     policy->credentials = weir_bool_value(from->allow_credentials, false);
     policy->private_network = weir_bool_value(from->allow_private_network_access, false);
     policy->forward_others = weir_bool_value(from->forward_not_matching_preflights, true);
-    policy->enabled_ppm = from->filter_enabled ? weir_fraction_ppm(from->filter_enabled->default_value, 1000000) : 1000000;
+    policy->enabled_ppm =
+        from->filter_enabled ? weir_fraction_ppm(from->filter_enabled->default_value, 1000000) : 1000000;
     policy->shadow_ppm = from->shadow_enabled ? weir_fraction_ppm(from->shadow_enabled->default_value, 0) : 0;
     return ok ? WEIR_OK : WEIR_ERR_INVALID;
 }
@@ -83,49 +94,63 @@ static bool is_allowed(const struct policy *policy, struct weir_slice origin)
 {
     for (uint32_t i = 0; i < policy->n_origins; i++) {
         const struct weir_string_match *m = &policy->origins[i];
-        if ((m->kind == WEIR_MATCH_EXACT && weir_slice_eq(m->text, WEIR_S("*"))) || weir_string_match(m, origin)) return true;
+        if ((m->kind == WEIR_MATCH_EXACT && weir_slice_eq(m->text, WEIR_S("*"))) ||
+            weir_string_match(m, origin))
+            return true;
     }
     return false;
 }
 
 static void add(struct weir_headers *h, struct weir_slice name, struct weir_slice value)
 {
-    if (value.len) weir_headers_add_name_borrow(h, name, weir_header_id_of(name), value);
+    if (value.len)
+        weir_headers_add_name_borrow(h, name, weir_header_id_of(name), value);
 }
 
-static void answer_preflight(struct weir_filter *f, const struct policy *policy, const struct weir_headers *request, struct weir_slice origin)
+static void answer_preflight(struct weir_filter *f, const struct policy *policy,
+                             const struct weir_headers *request, struct weir_slice origin)
 {
     struct weir_headers *h = weir_arena_alloc(&f->stream->arena, sizeof(*h));
     weir_headers_init(h, &f->stream->arena);
     weir_headers_add_borrow(h, WEIR_H_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    if (policy->credentials) add(h, WEIR_S("access-control-allow-credentials"), WEIR_S("true"));
+    if (policy->credentials)
+        add(h, WEIR_S("access-control-allow-credentials"), WEIR_S("true"));
     add(h, WEIR_S("access-control-allow-methods"), policy->methods);
     add(h, WEIR_S("access-control-allow-headers"), policy->headers);
     add(h, WEIR_S("access-control-max-age"), policy->max_age);
-    const struct weir_header *private = weir_headers_find_name(request, WEIR_S("access-control-request-private-network"));
+    const struct weir_header *private =
+        weir_headers_find_name(request, WEIR_S("access-control-request-private-network"));
     if (policy->private_network && private && weir_slice_eq(private->value, WEIR_S("true")))
         add(h, WEIR_S("access-control-allow-private-network"), WEIR_S("true"));
-    weir_filter_local_reply(f, &(struct weir_local_reply){.status = 200, .details = WEIR_S("cors_response"), .headers = h, .grpc_status = -1});
+    weir_filter_local_reply(
+        f, &(struct weir_local_reply){
+               .status = 200, .details = WEIR_S("cors_response"), .headers = h, .grpc_status = -1});
 }
 
-static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h,
+                                                 bool end_stream)
 {
     (void)end_stream;
     struct cors *c = f->state;
     const struct conf *conf = f->conf;
     const struct policy *policy = weir_filter_route_conf(f);
     struct weir_slice origin = weir_headers_get(h, WEIR_H_ORIGIN);
-    if (!policy || !origin.len) return WEIR_HEADERS_CONTINUE;
+    if (!policy || !origin.len)
+        return WEIR_HEADERS_CONTINUE;
     bool enabled = chance(f, policy->enabled_ppm);
-    if (!enabled && !chance(f, policy->shadow_ppm)) return WEIR_HEADERS_CONTINUE;
+    if (!enabled && !chance(f, policy->shadow_ppm))
+        return WEIR_HEADERS_CONTINUE;
     bool allowed = is_allowed(policy, origin);
     weir_stat_inc(f->stream->worker->stats, allowed ? conf->valid : conf->invalid);
     bool preflight = weir_slice_eq(weir_headers_method(h), WEIR_S("OPTIONS")) &&
                      weir_headers_get(h, WEIR_H_ACCESS_CONTROL_REQUEST_METHOD).len > 0;
-    if (!enabled) return WEIR_HEADERS_CONTINUE;
+    if (!enabled)
+        return WEIR_HEADERS_CONTINUE;
     if (!allowed) {
         if (preflight && !policy->forward_others)
-            weir_filter_local_reply(f, &(struct weir_local_reply){.status = 200, .details = WEIR_S("cors_response"), .grpc_status = -1});
+            weir_filter_local_reply(f, &(struct weir_local_reply){.status = 200,
+                                                                  .details = WEIR_S("cors_response"),
+                                                                  .grpc_status = -1});
         return WEIR_HEADERS_CONTINUE;
     }
     if (preflight) {
@@ -137,14 +162,18 @@ static enum weir_headers_verdict request_headers(struct weir_filter *f, struct w
     return WEIR_HEADERS_CONTINUE;
 }
 
-static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h,
+                                                  bool end_stream)
 {
     (void)end_stream;
     const struct cors *c = f->state;
-    if (!c->policy) return WEIR_HEADERS_CONTINUE;
+    if (!c->policy)
+        return WEIR_HEADERS_CONTINUE;
     weir_headers_set_borrow(h, WEIR_H_ACCESS_CONTROL_ALLOW_ORIGIN, c->origin);
-    if (c->policy->credentials) weir_headers_set_name(h, WEIR_S("access-control-allow-credentials"), WEIR_S("true"));
-    if (c->policy->expose.len) weir_headers_set_name(h, WEIR_S("access-control-expose-headers"), c->policy->expose);
+    if (c->policy->credentials)
+        weir_headers_set_name(h, WEIR_S("access-control-allow-credentials"), WEIR_S("true"));
+    if (c->policy->expose.len)
+        weir_headers_set_name(h, WEIR_S("access-control-expose-headers"), c->policy->expose);
     return WEIR_HEADERS_CONTINUE;
 }
 

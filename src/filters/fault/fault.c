@@ -17,13 +17,14 @@ typedef Envoy__Extensions__Filters__Http__Fault__V3__FaultAbort Abort;
 typedef Envoy__Extensions__Filters__Common__Fault__V3__FaultDelay Delay;
 
 /* Rows of `http.<stat_prefix>.fault.`. */
-#define FAULT_STATS(X) \
-    X(aborts_injected, COUNTER) X(delays_injected, COUNTER) X(faults_overflow, COUNTER) X(active_faults, GAUGE)
+#define FAULT_STATS(X)          \
+    X(aborts_injected, COUNTER) \
+    X(delays_injected, COUNTER) X(faults_overflow, COUNTER) X(active_faults, GAUGE)
 enum fault_stat {
 #define X(name, kind) STAT_##name,
     FAULT_STATS(X)
 #undef X
-    STAT_COUNT
+        STAT_COUNT
 };
 
 struct conf {
@@ -52,12 +53,20 @@ struct fault {
 
 /* ---- reading ---- */
 
-#define HARMLESS_KEY(key) {.name = key, .state = WEIR_FIELD_IGNORED, .note = "the values as written count: there is no runtime yet"}
-static const struct weir_supported_field delay_table[] = {{.name = "fixed_delay"}, {.name = "header_delay"}, {.name = "percentage"}};
+#define HARMLESS_KEY(key)                                              \
+    {                                                                  \
+        .name = key, .state = WEIR_FIELD_IGNORED,                      \
+        .note = "the values as written count: there is no runtime yet" \
+    }
+static const struct weir_supported_field delay_table[] = {
+    {.name = "fixed_delay"}, {.name = "header_delay"}, {.name = "percentage"}};
 static const struct weir_supported_fields delay_fields =
     WEIR_SUPPORTED(envoy__extensions__filters__common__fault__v3__fault_delay__descriptor, delay_table);
-static const struct weir_supported_field abort_table[] = {
-    {.name = "http_status"}, {.name = "grpc_status"}, {.name = "header_abort"}, {.name = "percentage"}, {.name = "response_body"}};
+static const struct weir_supported_field abort_table[] = {{.name = "http_status"},
+                                                          {.name = "grpc_status"},
+                                                          {.name = "header_abort"},
+                                                          {.name = "percentage"},
+                                                          {.name = "response_body"}};
 static const struct weir_supported_fields abort_fields =
     WEIR_SUPPORTED(envoy__extensions__filters__http__fault__v3__fault_abort__descriptor, abort_table);
 static const struct weir_supported_field fault_table[] = {
@@ -81,18 +90,22 @@ static const struct weir_supported_fields fault_fields =
 
 static void read_delay(const Delay *from, struct conf *conf)
 {
-    if (!from) return;
+    if (!from)
+        return;
     conf->has_delay = true;
     conf->delay_ppm = weir_fraction_ppm(from->percentage, 0);
     conf->delay_by_header =
-        from->fault_delay_secifier_case == ENVOY__EXTENSIONS__FILTERS__COMMON__FAULT__V3__FAULT_DELAY__FAULT_DELAY_SECIFIER_HEADER_DELAY;
-    if (!conf->delay_by_header) conf->delay_ms = weir_duration_ms(from->fixed_delay, 0);
+        from->fault_delay_secifier_case ==
+        ENVOY__EXTENSIONS__FILTERS__COMMON__FAULT__V3__FAULT_DELAY__FAULT_DELAY_SECIFIER_HEADER_DELAY;
+    if (!conf->delay_by_header)
+        conf->delay_ms = weir_duration_ms(from->fixed_delay, 0);
 }
 
 static void read_abort(struct weir_conf_ctx *ctx, const Abort *from, struct conf *conf)
 {
     conf->grpc_status = -1;
-    if (!from) return;
+    if (!from)
+        return;
     conf->has_abort = true;
     conf->abort_ppm = weir_fraction_ppm(from->percentage, 0);
     conf->body = weir_arena_dup(ctx->arena, weir_proto_str(from->response_body));
@@ -128,7 +141,8 @@ static enum weir_err parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *ms
     read_abort(ctx, from->abort, conf);
     conf->upstream_cluster = weir_arena_dup(ctx->arena, weir_proto_str(from->upstream_cluster));
     conf->n_headers = (uint32_t)from->n_headers;
-    ok &= weir_header_matches_new(ctx, (void *const *)from->headers, from->n_headers, &conf->headers) == WEIR_OK;
+    ok &= weir_header_matches_new(ctx, (void *const *)from->headers, from->n_headers, &conf->headers) ==
+          WEIR_OK;
     conf->n_nodes = (uint32_t)from->n_downstream_nodes;
     conf->nodes = WEIR_ARENA_ARRAY(ctx->arena, struct weir_slice, from->n_downstream_nodes + 1);
     for (size_t i = 0; i < from->n_downstream_nodes; i++)
@@ -146,13 +160,15 @@ static enum weir_err parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *ms
 
 static void count(const struct fault *x, enum fault_stat row, uint64_t n)
 {
-    if (x->conf->stats) weir_stat_add(x->f->stream->worker->stats, x->conf->stats + (weir_stat)row, n);
+    if (x->conf->stats)
+        weir_stat_add(x->f->stream->worker->stats, x->conf->stats + (weir_stat)row, n);
 }
 
 static bool names_node(const struct conf *conf, struct weir_slice node)
 {
     for (uint32_t i = 0; i < conf->n_nodes; i++)
-        if (weir_slice_eq(conf->nodes[i], node)) return true;
+        if (weir_slice_eq(conf->nodes[i], node))
+            return true;
     return conf->n_nodes == 0;
 }
 
@@ -161,9 +177,11 @@ static bool concerns(const struct fault *x, const struct weir_headers *h)
     const struct conf *conf = x->conf;
     if (conf->upstream_cluster.len) {
         const struct weir_stream *s = x->f->stream;
-        if (!s->target || !weir_slice_eq(s->target->cluster, conf->upstream_cluster)) return false;
+        if (!s->target || !weir_slice_eq(s->target->cluster, conf->upstream_cluster))
+            return false;
     }
-    if (!names_node(conf, weir_headers_get(h, WEIR_H_X_ENVOY_DOWNSTREAM_SERVICE_NODE))) return false;
+    if (!names_node(conf, weir_headers_get(h, WEIR_H_X_ENVOY_DOWNSTREAM_SERVICE_NODE)))
+        return false;
     return weir_header_matches(conf->headers, conf->n_headers, h);
 }
 
@@ -175,17 +193,20 @@ static bool header_number(const struct weir_headers *h, struct weir_slice name, 
 }
 
 /* By chance; a header may ask for less than the configuration allows. */
-static bool strikes(const struct fault *x, uint32_t ppm, bool by_header, const struct weir_headers *h, struct weir_slice percentage)
+static bool strikes(const struct fault *x, uint32_t ppm, bool by_header, const struct weir_headers *h,
+                    struct weir_slice percentage)
 {
     uint64_t asked;
-    if (by_header && header_number(h, percentage, 100, &asked)) ppm = (uint32_t)WEIR_MIN(asked * 10000, ppm);
+    if (by_header && header_number(h, percentage, 100, &asked))
+        ppm = (uint32_t)WEIR_MIN(asked * 10000, ppm);
     return ppm >= 1000000 || (ppm && weir_loop_random_below(x->f->stream->loop, 1000000) < ppm);
 }
 
 /* One more fault at a time? */
 static bool enter(struct fault *x)
 {
-    if (x->active) return true;
+    if (x->active)
+        return true;
     if (atomic_fetch_add_explicit(x->conf->active, 1, memory_order_relaxed) >= (int64_t)x->conf->max_active) {
         atomic_fetch_sub_explicit(x->conf->active, 1, memory_order_relaxed);
         count(x, STAT_faults_overflow, 1);
@@ -206,14 +227,21 @@ static bool abort_request(struct fault *x, const struct weir_headers *h)
         .details = WEIR_S("fault_filter_abort"),
         .flags = UINT64_C(1) << WEIR_FLAG_FAULT_INJECTED,
     };
-    if (!conf->has_abort) return false;
+    if (!conf->has_abort)
+        return false;
     if (conf->abort_by_header) {
         uint64_t number;
-        if (header_number(h, WEIR_S("x-envoy-fault-abort-request"), 599, &number) && number >= 200) reply.status = (uint32_t)number;
-        else if (header_number(h, WEIR_S("x-envoy-fault-abort-grpc-request"), 16, &number)) reply.grpc_status = (int)number;
-        else return false;
+        if (header_number(h, WEIR_S("x-envoy-fault-abort-request"), 599, &number) && number >= 200)
+            reply.status = (uint32_t)number;
+        else if (header_number(h, WEIR_S("x-envoy-fault-abort-grpc-request"), 16, &number))
+            reply.grpc_status = (int)number;
+        else
+            return false;
     }
-    if (!strikes(x, conf->abort_ppm, conf->abort_by_header, h, WEIR_S("x-envoy-fault-abort-request-percentage")) || !enter(x)) return false;
+    if (!strikes(x, conf->abort_ppm, conf->abort_by_header, h,
+                 WEIR_S("x-envoy-fault-abort-request-percentage")) ||
+        !enter(x))
+        return false;
     count(x, STAT_aborts_injected, 1);
     weir_filter_local_reply(x->f, &reply);
     return true;
@@ -222,23 +250,31 @@ static bool abort_request(struct fault *x, const struct weir_headers *h)
 static void on_delayed(struct weir_timer *timer)
 {
     struct fault *x = WEIR_CONTAINER_OF(timer, struct fault, timer);
-    if (!abort_request(x, &x->f->stream->request_headers)) weir_filter_continue_request(x->f);
+    if (!abort_request(x, &x->f->stream->request_headers))
+        weir_filter_continue_request(x->f);
 }
 
 static bool delay_request(struct fault *x, const struct weir_headers *h)
 {
     const struct conf *conf = x->conf;
     uint64_t ms = conf->delay_ms;
-    if (!conf->has_delay) return false;
-    if (conf->delay_by_header && !header_number(h, WEIR_S("x-envoy-fault-delay-request"), UINT32_MAX, &ms)) return false;
-    if (ms == 0 || !strikes(x, conf->delay_ppm, conf->delay_by_header, h, WEIR_S("x-envoy-fault-delay-request-percentage")) || !enter(x)) return false;
+    if (!conf->has_delay)
+        return false;
+    if (conf->delay_by_header && !header_number(h, WEIR_S("x-envoy-fault-delay-request"), UINT32_MAX, &ms))
+        return false;
+    if (ms == 0 ||
+        !strikes(x, conf->delay_ppm, conf->delay_by_header, h,
+                 WEIR_S("x-envoy-fault-delay-request-percentage")) ||
+        !enter(x))
+        return false;
     count(x, STAT_delays_injected, 1);
     weir_info_flag(&x->f->stream->info, WEIR_FLAG_DELAY_INJECTED);
     weir_timer_set(x->f->stream->loop, &x->timer, ms);
     return true;
 }
 
-static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h,
+                                                 bool end_stream)
 {
     (void)end_stream;
     struct fault *x = f->state;
@@ -246,8 +282,10 @@ static enum weir_headers_verdict request_headers(struct weir_filter *f, struct w
     x->f = f;
     x->conf = conf ? conf : f->conf;
     weir_timer_init(&x->timer, on_delayed);
-    if (!concerns(x, h)) return WEIR_HEADERS_CONTINUE;
-    if (delay_request(x, h)) return WEIR_HEADERS_STOP_ALL_WATERMARK;
+    if (!concerns(x, h))
+        return WEIR_HEADERS_CONTINUE;
+    if (delay_request(x, h))
+        return WEIR_HEADERS_STOP_ALL_WATERMARK;
     (void)abort_request(x, h);
     return WEIR_HEADERS_CONTINUE;
 }
@@ -255,9 +293,11 @@ static enum weir_headers_verdict request_headers(struct weir_filter *f, struct w
 static void done(struct weir_filter *f)
 {
     struct fault *x = f->state;
-    if (!x->conf) return;
+    if (!x->conf)
+        return;
     weir_timer_stop(f->stream->loop, &x->timer);
-    if (!x->active) return;
+    if (!x->active)
+        return;
     atomic_fetch_sub_explicit(x->conf->active, 1, memory_order_relaxed);
     count(x, STAT_active_faults, (uint64_t)-1);
 }
@@ -267,7 +307,8 @@ static void local_reply(struct weir_filter *f, uint32_t status, struct weir_slic
 {
     (void)status, (void)details;
     struct fault *x = f->state;
-    if (x->conf) weir_timer_stop(f->stream->loop, &x->timer);
+    if (x->conf)
+        weir_timer_stop(f->stream->loop, &x->timer);
 }
 
 static const char *const aliases[] = {"envoy.fault", NULL};

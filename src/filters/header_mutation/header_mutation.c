@@ -22,12 +22,13 @@ static const struct weir_supported_field mutations_table[] = {
     {.name = "request_trailers_mutations"},
     {.name = "response_trailers_mutations"},
 };
-static const struct weir_supported_fields mutations_fields =
-    WEIR_SUPPORTED(envoy__extensions__filters__http__header_mutation__v3__mutations__descriptor, mutations_table);
+static const struct weir_supported_fields mutations_fields = WEIR_SUPPORTED(
+    envoy__extensions__filters__http__header_mutation__v3__mutations__descriptor, mutations_table);
 
 static enum weir_err read_mutations(struct weir_conf_ctx *ctx, const Mutations *from, struct conf *conf)
 {
-    if (!from) return WEIR_OK;
+    if (!from)
+        return WEIR_OK;
     bool ok = weir_config_check_supported(ctx->config, from, &mutations_fields);
     const struct {
         void *const *v;
@@ -36,8 +37,10 @@ static enum weir_err read_mutations(struct weir_conf_ctx *ctx, const Mutations *
     } lists[] = {
         {(void *const *)from->request_mutations, from->n_request_mutations, &conf->request},
         {(void *const *)from->response_mutations, from->n_response_mutations, &conf->response},
-        {(void *const *)from->request_trailers_mutations, from->n_request_trailers_mutations, &conf->request_trailers},
-        {(void *const *)from->response_trailers_mutations, from->n_response_trailers_mutations, &conf->response_trailers},
+        {(void *const *)from->request_trailers_mutations, from->n_request_trailers_mutations,
+         &conf->request_trailers},
+        {(void *const *)from->response_trailers_mutations, from->n_response_trailers_mutations,
+         &conf->response_trailers},
     };
     for (size_t i = 0; i < WEIR_COUNTOF(lists); i++)
         ok &= weir_header_mutation_list_new(ctx, lists[i].v, lists[i].n, lists[i].ret) == WEIR_OK;
@@ -74,21 +77,24 @@ static void apply(struct weir_filter *f, size_t offset, struct weir_headers *h)
         .arena = &s->arena,
     };
     for (size_t i = 0; i < 2; i++) {
-        if (!levels[i]) continue;
+        if (!levels[i])
+            continue;
         const struct weir_header_mutation *mutation;
         memcpy(&mutation, levels[i] + offset, sizeof(mutation));
         weir_header_mutation_apply(mutation, h, &context);
     }
 }
 
-static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h,
+                                                 bool end_stream)
 {
     (void)end_stream;
     apply(f, offsetof(struct conf, request), h);
     return WEIR_HEADERS_CONTINUE;
 }
 
-static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h,
+                                                  bool end_stream)
 {
     (void)end_stream;
     apply(f, offsetof(struct conf, response), h);

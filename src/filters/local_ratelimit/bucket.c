@@ -18,15 +18,18 @@ static void fill(struct weir_bucket *bucket, uint64_t now_ns)
         atomic_compare_exchange_strong(&bucket->filled_ns, &filled, now_ns);
         return;
     }
-    if (now_ns < filled || now_ns - filled < bucket->interval_ns) return;
+    if (now_ns < filled || now_ns - filled < bucket->interval_ns)
+        return;
     uint64_t n = (now_ns - filled) / bucket->interval_ns;
-    if (!atomic_compare_exchange_strong(&bucket->filled_ns, &filled, filled + n * bucket->interval_ns)) return;
+    if (!atomic_compare_exchange_strong(&bucket->filled_ns, &filled, filled + n * bucket->interval_ns))
+        return;
     uint64_t most = bucket->per_fill ? bucket->max / bucket->per_fill + 1 : 0;
     int64_t brings = (int64_t)((n < most ? n : most) * bucket->per_fill);
     int64_t before = atomic_load_explicit(&bucket->tokens, memory_order_relaxed), after;
     do {
         after = before + brings;
-        if (after > (int64_t)bucket->max) after = (int64_t)bucket->max;
+        if (after > (int64_t)bucket->max)
+            after = (int64_t)bucket->max;
     } while (!atomic_compare_exchange_weak(&bucket->tokens, &before, after));
 }
 

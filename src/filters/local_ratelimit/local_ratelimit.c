@@ -19,7 +19,7 @@ enum limit_stat {
 #define X(name) STAT_##name,
     LIMIT_STATS(X)
 #undef X
-    STAT_COUNT
+        STAT_COUNT
 };
 
 struct conf {
@@ -39,7 +39,9 @@ struct limit {
 
 static const struct weir_supported_field fraction_table[] = {
     {.name = "default_value"},
-    {.name = "runtime_key", .state = WEIR_FIELD_IGNORED, .note = "the default value counts: there is no runtime yet"},
+    {.name = "runtime_key",
+     .state = WEIR_FIELD_IGNORED,
+     .note = "the default value counts: there is no runtime yet"},
 };
 static const struct weir_supported_fields fraction_fields =
     WEIR_SUPPORTED(envoy__config__core__v3__runtime_fractional_percent__descriptor, fraction_table);
@@ -59,14 +61,18 @@ static const struct weir_supported_field limit_table[] = {
     {.name = "always_consume_default_token_bucket", .state = WEIR_FIELD_HARMLESS, .note = "for descriptors"},
     {.name = "rate_limited_as_resource_exhausted"},
 };
-static const struct weir_supported_fields limit_fields =
-    WEIR_SUPPORTED(envoy__extensions__filters__http__local_ratelimit__v3__local_rate_limit__descriptor, limit_table);
+static const struct weir_supported_fields limit_fields = WEIR_SUPPORTED(
+    envoy__extensions__filters__http__local_ratelimit__v3__local_rate_limit__descriptor, limit_table);
 
-static bool read_bucket(struct weir_conf_ctx *ctx, const Envoy__Type__V3__TokenBucket *from, struct conf *conf)
+static bool read_bucket(struct weir_conf_ctx *ctx, const Envoy__Type__V3__TokenBucket *from,
+                        struct conf *conf)
 {
-    if (!from) return true;
+    if (!from)
+        return true;
     const Google__Protobuf__Duration *interval = from->fill_interval;
-    uint64_t ns = interval && interval->seconds >= 0 ? (uint64_t)interval->seconds * 1000000000u + (uint64_t)interval->nanos : 0;
+    uint64_t ns = interval && interval->seconds >= 0
+                      ? (uint64_t)interval->seconds * 1000000000u + (uint64_t)interval->nanos
+                      : 0;
     if (ns < 50000000) {
         weir_config_error(ctx->config, from, "fill_interval", -1, "must be at least 0.050s");
         return false;
@@ -78,11 +84,15 @@ static bool read_bucket(struct weir_conf_ctx *ctx, const Envoy__Type__V3__TokenB
 
 static bool read_headers(struct weir_conf_ctx *ctx, const LocalRateLimit *from, struct conf *conf)
 {
-    const struct weir_header_mutation_source response = {.owner = from, .add_field = "response_headers_to_add",
-                                                         .add = (void *const *)from->response_headers_to_add, .n_add = from->n_response_headers_to_add};
-    const struct weir_header_mutation_source request = {.owner = from, .add_field = "request_headers_to_add_when_not_enforced",
-                                                        .add = (void *const *)from->request_headers_to_add_when_not_enforced,
-                                                        .n_add = from->n_request_headers_to_add_when_not_enforced};
+    const struct weir_header_mutation_source response = {.owner = from,
+                                                         .add_field = "response_headers_to_add",
+                                                         .add = (void *const *)from->response_headers_to_add,
+                                                         .n_add = from->n_response_headers_to_add};
+    const struct weir_header_mutation_source request = {
+        .owner = from,
+        .add_field = "request_headers_to_add_when_not_enforced",
+        .add = (void *const *)from->request_headers_to_add_when_not_enforced,
+        .n_add = from->n_request_headers_to_add_when_not_enforced};
     bool ok = weir_header_mutation_new(ctx, &response, &conf->response) == WEIR_OK;
     return (weir_header_mutation_new(ctx, &request, &conf->request_unenforced) == WEIR_OK) && ok;
 }
@@ -95,7 +105,8 @@ static void register_stats(struct weir_conf_ctx *ctx, const LocalRateLimit *from
 #undef X
     };
     struct weir_tag *tag = WEIR_ARENA_NEW(ctx->arena, struct weir_tag);
-    *tag = (struct weir_tag){WEIR_S("envoy_local_http_ratelimit_prefix"), weir_arena_dup(ctx->arena, weir_slice_str(from->stat_prefix))};
+    *tag = (struct weir_tag){WEIR_S("envoy_local_http_ratelimit_prefix"),
+                             weir_arena_dup(ctx->arena, weir_slice_str(from->stat_prefix))};
     struct weir_stats_scope scope = {
         .prefix = weir_arena_printf(ctx->arena, "%s.http_local_rate_limit.", from->stat_prefix),
         .prom_prefix = WEIR_S("http_local_rate_limit."),
@@ -113,9 +124,11 @@ static enum weir_err parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *ms
     bool ok = weir_config_check_supported(ctx->config, from, &limit_fields);
     conf->status = from->status && from->status->code >= 400 ? (uint32_t)from->status->code : 429;
     conf->enabled_ppm = from->filter_enabled ? weir_fraction_ppm(from->filter_enabled->default_value, 0) : 0;
-    conf->enforced_ppm = from->filter_enforced ? weir_fraction_ppm(from->filter_enforced->default_value, 0) : 0;
-    conf->x_headers = from->enable_x_ratelimit_headers ==
-                      ENVOY__EXTENSIONS__COMMON__RATELIMIT__V3__XRATE_LIMIT_HEADERS_RFCVERSION__DRAFT_VERSION_03;
+    conf->enforced_ppm =
+        from->filter_enforced ? weir_fraction_ppm(from->filter_enforced->default_value, 0) : 0;
+    conf->x_headers =
+        from->enable_x_ratelimit_headers ==
+        ENVOY__EXTENSIONS__COMMON__RATELIMIT__V3__XRATE_LIMIT_HEADERS_RFCVERSION__DRAFT_VERSION_03;
     conf->retry_after = from->enable_retry_after_header;
     conf->resource_exhausted = from->rate_limited_as_resource_exhausted;
     ok = read_bucket(ctx, from->token_bucket, conf) && ok;
@@ -128,7 +141,8 @@ static enum weir_err parse(struct weir_conf_ctx *ctx, const ProtobufCMessage *ms
 
 static void count(const struct weir_filter *f, const struct conf *conf, enum limit_stat row)
 {
-    if (conf->stats) weir_stat_inc(f->stream->worker->stats, conf->stats + (weir_stat)row);
+    if (conf->stats)
+        weir_stat_inc(f->stream->worker->stats, conf->stats + (weir_stat)row);
 }
 
 static bool chance(const struct weir_filter *f, uint32_t ppm)
@@ -139,7 +153,8 @@ static bool chance(const struct weir_filter *f, uint32_t ppm)
 static void mutate(struct weir_filter *f, const struct weir_header_mutation *mutation, struct weir_headers *h)
 {
     struct weir_stream *s = f->stream;
-    struct weir_log_context context = {.worker = s->worker, .info = &s->info, .request_headers = &s->request_headers, .arena = &s->arena};
+    struct weir_log_context context = {
+        .worker = s->worker, .info = &s->info, .request_headers = &s->request_headers, .arena = &s->arena};
     weir_header_mutation_apply(mutation, h, &context);
 }
 
@@ -147,7 +162,8 @@ static void refuse(struct weir_filter *f, const struct conf *conf, uint64_t rese
 {
     struct weir_headers *h = weir_arena_alloc(&f->stream->arena, sizeof(*h));
     weir_headers_init(h, &f->stream->arena);
-    if (conf->retry_after) weir_headers_set_u64(h, WEIR_H_RETRY_AFTER, reset_s);
+    if (conf->retry_after)
+        weir_headers_set_u64(h, WEIR_H_RETRY_AFTER, reset_s);
     mutate(f, conf->response, h);
     weir_filter_local_reply(f, &(struct weir_local_reply){
                                    .status = conf->status,
@@ -159,18 +175,22 @@ static void refuse(struct weir_filter *f, const struct conf *conf, uint64_t rese
                                });
 }
 
-static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict request_headers(struct weir_filter *f, struct weir_headers *h,
+                                                 bool end_stream)
 {
     (void)end_stream;
     struct limit *limit = f->state;
     const struct conf *conf = weir_filter_route_conf(f);
-    if (!conf) conf = f->conf;
-    if (!conf->bucket || !chance(f, conf->enabled_ppm)) return WEIR_HEADERS_CONTINUE;
+    if (!conf)
+        conf = f->conf;
+    if (!conf->bucket || !chance(f, conf->enabled_ppm))
+        return WEIR_HEADERS_CONTINUE;
     count(f, conf, STAT_enabled);
     uint64_t now = weir_loop_now_ns(f->stream->loop);
     bool drawn = weir_bucket_draw(conf->bucket, now, &limit->left);
     limit->reset_s = weir_bucket_next_fill_ns(conf->bucket, now) / 1000000000u;
-    if (conf->x_headers) limit->conf = conf;
+    if (conf->x_headers)
+        limit->conf = conf;
     if (drawn) {
         count(f, conf, STAT_ok);
         return WEIR_HEADERS_CONTINUE;
@@ -190,11 +210,13 @@ static void set_number(struct weir_headers *h, struct weir_slice name, uint64_t 
     weir_headers_set_name(h, name, weir_arena_printf(h->arena, "%llu", (unsigned long long)value));
 }
 
-static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
+static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h,
+                                                  bool end_stream)
 {
     (void)end_stream;
     const struct limit *limit = f->state;
-    if (!limit->conf) return WEIR_HEADERS_CONTINUE;
+    if (!limit->conf)
+        return WEIR_HEADERS_CONTINUE;
     set_number(h, WEIR_S("x-ratelimit-limit"), limit->conf->bucket->max);
     set_number(h, WEIR_S("x-ratelimit-remaining"), limit->left);
     set_number(h, WEIR_S("x-ratelimit-reset"), limit->reset_s);

@@ -27,7 +27,8 @@ enum weir_err weir_router_parse(struct weir_conf_ctx *ctx, const ProtobufCMessag
 #undef X
     };
     const Router *proto = (const Router *)(const void *)msg;
-    if (!weir_config_check_supported(ctx->config, proto, &weir_router_fields)) return WEIR_ERR_INVALID;
+    if (!weir_config_check_supported(ctx->config, proto, &weir_router_fields))
+        return WEIR_ERR_INVALID;
     struct weir_router_conf *conf = WEIR_ARENA_NEW(ctx->arena, struct weir_router_conf);
     conf->dynamic_stats = weir_bool_value(proto->dynamic_stats, true);
     conf->suppress_envoy_headers = proto->suppress_envoy_headers;
