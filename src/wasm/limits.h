@@ -47,6 +47,8 @@
 /* Replacements of a VM that failed: so many at once, and as many again a second; beyond that reload_config's back-off. One
  * replacement of a Go filter costs 1.3 ms. */
 #define WEIR_WASM_RESTART_BURST 20u
+/* How long a root may take from on_done to proxy_done when its plugin has left the configuration (Envoy: for ever). */
+#define WEIR_WASM_DONE_MS 10000u
 /* Log lines a second and plugin instance; the rest is counted. */
 #define WEIR_WASM_LOG_LINES_MAX 1000u
 

@@ -228,3 +228,24 @@ def test_local_replies_and_closes(weir, module):
     assert answer.status == 418 and answer.body == b"short and stout"
     assert ask(proxy.port, "request_headers:close") is None
     fine(proxy.port)
+
+
+def test_root_that_is_done_later(weir, module):
+    proxy = weir(config(module, wish="tick:absurd,root_done:later"))
+    fine(proxy.port)
+    assert proxy.reload(config(module, wish="tick:absurd"))
+    proxy.read_ports()
+    fine(proxy.port)
+    end = time.monotonic() + 5
+    while "done at last" not in proxy.output() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert "done at last" in proxy.output()
+    proxy.wait_stat("wasm.misbehave.active", 1)
+
+
+def test_shared_data_outlives_its_vm(weir, module):
+    """One worker, one VM: its replacement finds what was kept."""
+    proxy = weir(config(module))
+    ask(proxy.port, "request_headers:shared")
+    assert ask(proxy.port, "request_headers:trap").status == 503
+    fine(proxy.port)

@@ -111,6 +111,8 @@ static void root_end(struct wasm_root *root)
     root->ended = true;
     struct wasm_instance *in = root->instance;
     root_stop(root);
+    weir_list_unlink(&root->retiring);
+    if (in->ww->worker) weir_timer_stop(in->ww->worker->loop, &root->done_timer);
     if (root->started) {
         wasm_uncount(in->ww, root->plugin, WASM_STAT_active);
         if (in->ww->worker)
@@ -136,8 +138,22 @@ static void root_retire(struct wasm_root *root)
     if (!root->instance->failed)
         (void)wasm_call(&root->ctx, WEIR_WASM_CB_DONE, (uint32_t[]){root->ctx.base.id}, &done);
     root->done_pending = done == 0 && !root->instance->failed;
-    if (!root->done_pending) root_end(root);
+    if (root->done_pending) {
+        struct weir_wasm_worker *ww = root->instance->ww;
+        weir_list_push_back(&ww->retiring, &root->retiring);
+        weir_timer_set(ww->worker->loop, &root->done_timer, WEIR_WASM_DONE_MS);
+    } else {
+        root_end(root);
+    }
     root_unref(root);
+}
+
+static void on_done_timeout(struct weir_timer *timer)
+{
+    struct wasm_root *root = WEIR_CONTAINER_OF(timer, struct wasm_root, done_timer);
+    WEIR_LOG(WARN, WASM, "%.*s: ended without proxy_done, %u ms after on_done", WEIR_SARG(root->plugin->log_prefix),
+             WEIR_WASM_DONE_MS);
+    root_end(root);
 }
 
 void wasm_root_done(struct wasm_root *root)
@@ -197,6 +213,7 @@ static struct wasm_root *root_start(struct wasm_instance *in, struct weir_wasm_p
     weir_list_init(&root->streams);
     weir_list_init(&root->calls);
     weir_timer_init(&root->tick, on_tick);
+    weir_timer_init(&root->done_timer, on_done_timeout);
     weir_list_push_back(&in->roots, &root->link);
     weir_vm_add_context(in->vm, &root->ctx.base, NULL);
     if (wasm_call(&root->ctx, WEIR_WASM_CB_CONTEXT_CREATE, (uint32_t[]){root->ctx.base.id, 0}, NULL) &&
@@ -404,6 +421,7 @@ static struct wasm_slot *slot_get(struct weir_wasm_worker *ww, struct wasm_spec 
     weir_list_init(&slot->locals);
     weir_timer_init(&slot->restart_timer, on_restart_timer);
     weir_list_push_back(&ww->slots, &slot->link);
+    weir_wasm_shared_vm_begin(ww->runtime->shared, spec->vm_id); /* shared data outlives a VM that is being replaced */
     return slot;
 }
 
@@ -412,6 +430,7 @@ static void slot_free(struct wasm_slot *slot)
     weir_timer_stop(slot->ww->worker->loop, &slot->restart_timer);
     if (slot->now) slot->now->slot = NULL;
     weir_list_unlink(&slot->link);
+    weir_wasm_shared_vm_end(slot->ww->runtime->shared, slot->spec->vm_id, 0);
     wasm_spec_unref(slot->spec);
     weir_free(slot);
 }
@@ -527,19 +546,12 @@ static void clear_failed(struct weir_wasm_worker *ww)
     }
 }
 
-static void end_done_roots(struct weir_wasm_worker *ww)
+static void end_done_roots(struct weir_wasm_worker *ww, bool all)
 {
-    WEIR_LIST_EACH(&ww->slots, it)
+    WEIR_LIST_EACH(&ww->retiring, it)
     {
-        struct wasm_instance *in = WEIR_CONTAINER_OF(it, struct wasm_slot, link)->now;
-        if (!in) continue;
-        in->refs++;
-        WEIR_LIST_EACH(&in->roots, rt)
-        {
-            struct wasm_root *root = WEIR_CONTAINER_OF(rt, struct wasm_root, link);
-            if (!root->local && !root->done_pending) root_end(root);
-        }
-        instance_unref(in);
+        struct wasm_root *root = WEIR_CONTAINER_OF(it, struct wasm_root, retiring);
+        if (all || !root->done_pending) root_end(root);
     }
 }
 
@@ -552,7 +564,7 @@ static void on_task(struct weir_task *task)
         weir_list_unlink(first);
         context_flush(WEIR_CONTAINER_OF(first, struct wasm_context, pending));
     }
-    end_done_roots(ww);
+    end_done_roots(ww, false);
 }
 
 static void schedule(struct weir_wasm_worker *ww)
@@ -569,6 +581,7 @@ static void worker_setup(struct weir_wasm_worker *ww, struct weir_wasm_runtime *
     weir_list_init(&ww->slots);
     weir_list_init(&ww->pending);
     weir_list_init(&ww->failed);
+    weir_list_init(&ww->retiring);
     weir_task_init(&ww->task, on_task);
 }
 
@@ -584,6 +597,7 @@ void weir_wasm_worker_fini(struct weir_worker *worker)
     if (!ww) return;
     for (uint32_t i = 0; i < ww->n_locals; i++)
         if (ww->locals[i]) local_free(ww, ww->locals[i]);
+    end_done_roots(ww, true);
     clear_failed(ww);
     weir_task_cancel(&ww->task);
     weir_free(ww->locals);

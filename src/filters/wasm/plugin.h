@@ -155,6 +155,8 @@ struct wasm_root {
     struct weir_list streams; /* wasm_context.link of streams and connections */
     struct weir_list calls;
     struct weir_timer tick;
+    struct weir_timer done_timer; /* while it is in ww->retiring */
+    struct weir_list retiring;
     uint32_t tick_ms;
     uint32_t refs;            /* the instance's own, streams, calls */
     bool started, ended, done_pending;
@@ -208,6 +210,7 @@ struct weir_wasm_worker {
     uint32_t n_locals;
     struct weir_list pending;   /* wasm_context.pending */
     struct weir_list failed;    /* wasm_instance.link */
+    struct weir_list retiring;  /* wasm_root.retiring: on_done answered "not yet" */
     struct weir_task task;
     struct weir_arena scratch;  /* of one hostcall */
 };
