@@ -74,6 +74,7 @@ bool wasm_call(struct wasm_context *ctx, enum weir_wasm_cb cb, const uint32_t *a
     if (WEIR_UNLIKELY(in->failed)) return false;
     bool good = weir_vm_call(in->vm, cb, &ctx->base, args, ret);
     if (WEIR_UNLIKELY((in->vm->calls & 255) == 0)) track_memory(in);
+    wasm_count(in->ww, ctx->root->plugin, WASM_STAT_calls);
     if (WEIR_LIKELY(good)) return true;
     instance_failed(in, ctx->root->plugin);
     return false;
