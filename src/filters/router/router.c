@@ -365,7 +365,7 @@ static bool is_stale(const struct router *r, enum weir_reset reason)
 static void on_failed(struct weir_up_request *up, enum weir_reset reason, const char *detail)
 {
     struct router *r = WEIR_CONTAINER_OF(up, struct router, up);
-    if (!r->active)
+    if (!r->active || r->f->stream->ended)
         return;
     if (reason == WEIR_RESET_REMOTE_RESET || reason == WEIR_RESET_REMOTE_REFUSED)
         count_cluster(r, WEIR_CLUSTER_STAT_upstream_rq_rx_reset);
