@@ -1,9 +1,24 @@
 /* The program's entry: read the command line, do what it asks. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/args.h"
 #include "server/features.h"
 #include "server/server.h"
+#ifdef WEIR_WASM
+#include "wasm/inspect.h"
+#endif
+
+/* `weir COMMAND FILE`: what is done with a file instead of serving. */
+static const struct {
+    const char *name;
+    int (*run)(const char *path, FILE *out, FILE *err);
+} commands[] = {
+#ifdef WEIR_WASM
+    {"inspect", weir_wasm_inspect},
+#endif
+    {NULL, NULL},
+};
 
 static int print_version(void)
 {
@@ -14,6 +29,8 @@ static int print_version(void)
 int main(int argc, char **argv)
 {
     struct weir_options options;
+    for (size_t i = 0; argc == 3 && commands[i].name; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argv[2], stdout, stderr);
     weir_options_init(&options);
     switch (weir_args_parse(argc, argv, &options, stderr)) {
     case WEIR_ARGS_RUN: return weir_server_main(&options);
