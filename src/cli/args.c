@@ -101,7 +101,9 @@ static void print_near(FILE *err, struct weir_slice name)
     for (size_t i = 0; i < WEIR_COUNTOF(table); i++) {
         if (!table[i].name) continue;
         size_t l = likeness(table[i].name, name);
-        if (l > best_likeness) best = &table[i], best_likeness = l;
+        if (l <= best_likeness) continue;
+        best = &table[i];
+        best_likeness = l;
     }
     if (best) fprintf(err, " (did you mean --%s?)", best->name);
 }

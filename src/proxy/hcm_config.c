@@ -160,7 +160,7 @@ static void read_http1(const Hcm *msg, struct weir_conf_ctx *ctx, struct weir_hc
     h1->stats = weir_stats_register_group(ctx->stats, &scope, weir_h1_stat_defs, WEIR_H1_STAT_COUNT);
     if (common) {
         h1->max_headers_count = weir_u32_value(common->max_headers_count, h1->max_headers_count);
-        h1->underscores = underscores_of(common->headers_with_underscores_action);
+        h1->underscores = underscores_of((int)common->headers_with_underscores_action);
     }
     if (!http1) return;
     h1->allow_absolute_url = weir_bool_value(http1->allow_absolute_url, true);
@@ -206,7 +206,7 @@ static void read_headers(const Hcm *msg, struct weir_conf_ctx *ctx, struct weir_
     hcm->proxy_100_continue = msg->proxy_100_continue;
     hcm->path.normalize = weir_bool_value(msg->normalize_path, false);
     hcm->path.merge_slashes = msg->merge_slashes;
-    hcm->path.escaped_slashes = slashes_of(msg->path_with_escaped_slashes_action);
+    hcm->path.escaped_slashes = slashes_of((int)msg->path_with_escaped_slashes_action);
     hcm->strip_matching_port = msg->strip_matching_host_port;
     hcm->strip_any_port = msg->strip_port_mode_case == HCM(STRIP_PORT_MODE_STRIP_ANY_HOST_PORT) && msg->strip_any_host_port;
     hcm->strip_trailing_dot = msg->strip_trailing_host_dot;

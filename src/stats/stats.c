@@ -562,12 +562,16 @@ static void flush_histogram(struct weir_stats *stats, weir_stat stat)
 
 void weir_stats_flush(struct weir_stats *stats)
 {
-    sort(stats);
-    for (uint32_t i = 0; i < stats->n_ordered; i++) {
-        struct entry *e = entry_of(stats, stats->order[i]);
+    pthread_mutex_lock(&stats->lock);
+    uint32_t n = stats->n; // all of these are complete
+    pthread_mutex_unlock(&stats->lock);
+    for (weir_stat i = 1; i < n; i++) {
+        struct entry *e = entry_of(stats, i);
+        if (!e->scope || e->refused)
+            continue;
         if (e->kind == WEIR_STAT_HISTOGRAM)
-            flush_histogram(stats, stats->order[i]);
-        else if (!e->used && weir_stats_value(stats, stats->order[i]) != 0)
+            flush_histogram(stats, i);
+        else if (!e->used && weir_stats_value(stats, i) != 0)
             e->used = true;
     }
 }

@@ -55,6 +55,12 @@ static void local_reply(struct chaos *c)
                                                              .close = run_chance(chaos_run, 200)});
 }
 
+static void reset(struct chaos *c)
+{
+    excuse(c);
+    weir_filter_reset(c->f, WEIR_S("chaos_reset"));
+}
+
 /* ---- later ---- */
 
 static void later(struct chaos *c, enum weir_direction d)
@@ -62,7 +68,7 @@ static void later(struct chaos *c, enum weir_direction d)
     struct run *run = chaos_run;
     if (run_strikes(run, RUN_FILTER_FAULTS, 200)) {
         if (run_chance(run, 500)) local_reply(c);
-        else excuse(c), weir_filter_reset(c->f, WEIR_S("chaos_reset"));
+        else reset(c);
         return;
     }
     go_on(c, d);
@@ -170,7 +176,7 @@ static enum act act(struct chaos *c, enum weir_direction d)
     struct run *run = chaos_run;
     if (run_strikes(run, RUN_FILTER_FAULTS, 30)) {
         if (run_chance(run, 600)) local_reply(c);
-        else excuse(c), weir_filter_reset(c->f, WEIR_S("chaos_reset"));
+        else reset(c);
         return run_chance(run, 500) ? ACT_CONTINUE : ACT_STOP;
     }
     if (run_strikes(run, RUN_FILTER_PAUSES, 20)) {
@@ -198,7 +204,10 @@ static enum weir_headers_verdict headers_verdict(enum act a)
 
 static enum weir_data_verdict data_verdict(struct chaos *c, enum act a)
 {
-    if (a == ACT_STOP) excuse(c), a = ACT_STOP_BUFFER;
+    if (a == ACT_STOP) {
+        excuse(c);
+        a = ACT_STOP_BUFFER;
+    }
     return a == ACT_CONTINUE ? WEIR_DATA_CONTINUE : a == ACT_STOP_BUFFER ? WEIR_DATA_STOP_BUFFER : WEIR_DATA_STOP_WATERMARK;
 }
 

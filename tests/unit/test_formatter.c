@@ -433,11 +433,11 @@ static void test_json_error_names_the_member(void **state)
     struct fixture *f = *state;
     static char key[] = "outer", inner_key[] = "in", text[] = "%NOPE%";
     Google__Protobuf__Value bad = STRING(text), object = GOOGLE__PROTOBUF__VALUE__INIT;
-    Google__Protobuf__Struct__FieldsEntry inner_entry = GOOGLE__PROTOBUF__STRUCT__FIELDS_ENTRY__INIT,
-                                          *inner_list[] = {&inner_entry};
-    Google__Protobuf__Struct__FieldsEntry entry = GOOGLE__PROTOBUF__STRUCT__FIELDS_ENTRY__INIT,
-                                          *list[] = {&entry};
+    Google__Protobuf__Struct__FieldsEntry inner_entry, *inner_list[] = {&inner_entry};
+    Google__Protobuf__Struct__FieldsEntry entry, *list[] = {&entry};
     Google__Protobuf__Struct inner = GOOGLE__PROTOBUF__STRUCT__INIT, fields = GOOGLE__PROTOBUF__STRUCT__INIT;
+    google__protobuf__struct__fields_entry__init(&inner_entry);
+    google__protobuf__struct__fields_entry__init(&entry);
     inner_entry.key = inner_key;
     inner_entry.value = &bad;
     inner.n_fields = 1;

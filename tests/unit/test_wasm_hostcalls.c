@@ -196,7 +196,9 @@ static void test_wild_arguments_never_trap(void **state)
         for (int round = 0; round < 200; round++) {
             uint64_t args[ARGS_MAX] = {0};
             for (size_t i = 0; i < n_args; i++) {
-                seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
                 args[i] = wild[seed % WEIR_COUNTOF(wild)];
             }
             prepare(row->name, args);
