@@ -2,7 +2,7 @@
  * parser begins behind the first line (h1_line.c): a copy of one that has just read a request line. Both roles use it so, because
  * requests are judged more strictly than responses.
  *
- * On top of llhttp: field values are checked for control characters, obs-fold becomes one space (llhttp gives the pieces), a lone LF
+ * On top of llhttp: field values are checked for control characters, obs-fold becomes spaces (llhttp gives the pieces), a lone LF
  * ends a line of the head (as in Envoy) but never of the chunks or trailers, a lone CR is refused everywhere, transfer-encoding must be
  * exactly "chunked", limits. Callbacks never call up: they gather, and the driver in h1_codec.c tells the owner. */
 #include "http/chars.h"
@@ -66,15 +66,21 @@ static int on_field_complete(llhttp_t *parser)
     /* From here to the end of the value: lets llhttp take obs-fold. What else it would let pass in a value we check ourselves. */
     parser->lenient_flags |= LENIENT_HEADERS;
     h1->value_end = UINT64_MAX;
-    h1->fold_skips_space = false;
+    h1->fold_begins = false;
     return 0;
 }
 
-/* Without the white space that a fold replaces. */
-static void trim_end(struct h1_piece *piece)
+static bool is_space(char c)
 {
-    while (piece->len > 0 && (piece->ptr[piece->len - 1] == ' ' || piece->ptr[piece->len - 1] == '\t')) {
-        piece->len--;
+    return c == ' ' || c == '\t';
+}
+
+/* The white space around a fold becomes as many spaces (RFC 9112 5.2 asks for one or more; Envoy keeps it as it is). */
+static void blank_end(struct weir_h1 *h1, struct h1_piece *piece)
+{
+    piece_reserve(h1, piece, 0);
+    for (size_t i = piece->len; i > 0 && is_space(piece->own[i - 1]); i--) {
+        piece->own[i - 1] = ' ';
     }
 }
 
@@ -86,19 +92,15 @@ static int on_value(llhttp_t *parser, const char *at, size_t len)
         return 0;
     }
     if (h1->value_end != UINT64_MAX && position != h1->value_end) { /* a line end lies between: obs-fold */
-        trim_end(&h1->value);
-        if (h1->value.len > 0) {
-            piece_add(h1, &h1->value, " ", 1);
-        }
-        h1->fold_skips_space = true;
+        blank_end(h1, &h1->value);
+        h1->fold_begins = true;
     }
     h1->value_end = position + len;
-    while (h1->fold_skips_space && len > 0 && (*at == ' ' || *at == '\t')) {
-        at++;
-        len--;
+    for (; h1->fold_begins && len > 0 && is_space(*at); at++, len--) {
+        piece_add(h1, &h1->value, " ", 1);
     }
     if (len > 0) {
-        h1->fold_skips_space = false;
+        h1->fold_begins = false;
         piece_add(h1, &h1->value, at, len);
     }
     return 0;

@@ -113,7 +113,7 @@ struct weir_h1 {
     struct h1_piece name, value;
     uint64_t taken;           /* bytes parsed before the current call, to compare positions over segments */
     uint64_t value_end;       /* position behind the last piece of the value: tells a fold from a mere split */
-    bool fold_skips_space;
+    bool fold_begins;         /* white space that comes belongs to it */
     enum h1_refusal refusal;  /* set inside a parser callback */
     struct weir_buf *in;      /* of the running recv */
     struct weir_seg *seg;     /* the segment being parsed … */
