@@ -333,7 +333,7 @@ static bool retry_after_reset(struct router *r, enum weir_reset reason)
 {
     if (!may_retry(r))
         return false;
-    enum weir_priority priority = r->f->stream->route->priority;
+    enum weir_priority priority = r->route->priority;
     if (!follow(r, weir_retry_on_reset(&r->again->retry, reason, r->up.headers_sent, r->cw, priority)))
         return false;
     count_host(r, WEIR_HOST_STAT_rq_error);
@@ -433,7 +433,7 @@ static void on_per_try(struct weir_timer *timer)
 /* The timeout of the route, or what the caller asked for (the connection manager has removed that from strangers' requests). */
 static uint64_t final_timeout(const struct router *r, struct weir_headers *h)
 {
-    uint64_t ms = r->f->stream->route->timeout_ms, asked;
+    uint64_t ms = r->route->timeout_ms, asked;
     struct weir_slice value = weir_headers_get(h, WEIR_H_X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS);
     if (r->conf->respect_expected_timeout && weir_headers_has(h, WEIR_H_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS))
         value = weir_headers_get(h, WEIR_H_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS);
@@ -674,7 +674,7 @@ static bool retry_after_headers(struct router *r, const struct weir_headers *h)
 {
     if (!may_retry(r))
         return false;
-    enum weir_priority priority = r->f->stream->route->priority;
+    enum weir_priority priority = r->route->priority;
     if (!follow(r, weir_retry_on_headers(&r->again->retry, h, r->cw, priority)))
         return false;
     if (r->conf->dynamic_stats)
