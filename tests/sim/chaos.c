@@ -2,7 +2,7 @@
  * init and done alone, one log, one done. And an access logger that counts. */
 #include "run.h"
 
-#include "filters/router/router.h"
+#include "filters/registry.h"
 #include "proxy/hcm.h"
 #include "proxy/http_call.h"
 #include "proxy/stream.h"
@@ -21,7 +21,9 @@ struct chaos {
     struct weir_timer press;
     struct weir_http_call *call;
     enum weir_direction call_for;
+    struct weir_list link;
     bool logged, request_complete, pressed;
+    bool marks[2]; /* adds to bodies of that direction */
     bool headers_seen[2], end_seen[2];
 };
 
@@ -211,6 +213,36 @@ static enum weir_data_verdict data_verdict(struct chaos *c, enum act a)
     return a == ACT_CONTINUE ? WEIR_DATA_CONTINUE : a == ACT_STOP_BUFFER ? WEIR_DATA_STOP_BUFFER : WEIR_DATA_STOP_WATERMARK;
 }
 
+/* ---- changed bodies ---- */
+
+static void add_mark(struct chaos *c, enum weir_direction d)
+{
+    static const char mark[] = {RUN_MARK};
+    struct weir_buf data;
+    weir_buf_init(&data, &c->f->stream->loop->bufs);
+    weir_buf_add(&data, weir_slice(mark, 1));
+    c->ex->marks[d]++;
+    if (d == WEIR_REQUEST) weir_filter_add_request_data(c->f, &data);
+    else weir_filter_add_response_data(c->f, &data);
+}
+
+/* The message's length is going to change. */
+static void begin_marks(struct chaos *c, enum weir_direction d, struct weir_headers *h, bool end)
+{
+    if (!c->ex || c->ex->malformed || !run_strikes(chaos_run, RUN_FILTER_PAUSES, 100)) return;
+    uint32_t status = d == WEIR_RESPONSE ? weir_headers_status(h) : 200;
+    if (status == 204 || status == 304 || c->f->stream->is_head || c->f->stream->local_reply) return;
+    if (end && run_chance(chaos_run, 500)) return;
+    weir_headers_remove(h, WEIR_H_CONTENT_LENGTH);
+    c->marks[d] = true;
+    if (end) add_mark(c, d);
+}
+
+static void go_on_marking(struct chaos *c, enum weir_direction d)
+{
+    if (c->marks[d] && run_chance(chaos_run, 300)) add_mark(c, d);
+}
+
 /* ---- callbacks ---- */
 
 static void init(struct weir_filter *f)
@@ -222,6 +254,7 @@ static void init(struct weir_filter *f)
     weir_timer_init(&c->timers[WEIR_REQUEST], on_request_timer);
     weir_timer_init(&c->timers[WEIR_RESPONSE], on_response_timer);
     weir_timer_init(&c->press, on_press_timer);
+    weir_list_push_back(&chaos_run->filters, &c->link);
     chaos_run->n_init++;
 }
 
@@ -246,6 +279,7 @@ static enum weir_headers_verdict request_headers(struct weir_filter *f, struct w
     const struct weir_header *field = weir_headers_find_name(h, WEIR_S("x-sim-id"));
     uint64_t id;
     if (field && weir_parse_u64(field->value, UINT32_MAX, &id) == WEIR_OK) c->ex = run_exchange(chaos_run, (uint32_t)id);
+    begin_marks(c, WEIR_REQUEST, h, end_stream);
     return headers_verdict(act(c, WEIR_REQUEST));
 }
 
@@ -254,6 +288,7 @@ static enum weir_data_verdict request_data(struct weir_filter *f, struct weir_bu
     struct chaos *c = alive(f, "request data");
     (void)data;
     part_after_headers(c, WEIR_REQUEST, end_stream);
+    go_on_marking(c, WEIR_REQUEST);
     return data_verdict(c, act(c, WEIR_REQUEST));
 }
 
@@ -275,8 +310,8 @@ static void request_complete(struct weir_filter *f)
 static enum weir_headers_verdict response_headers(struct weir_filter *f, struct weir_headers *h, bool end_stream)
 {
     struct chaos *c = alive(f, "response headers");
-    (void)h;
     headers_once(c, WEIR_RESPONSE, end_stream);
+    begin_marks(c, WEIR_RESPONSE, h, end_stream);
     return headers_verdict(act(c, WEIR_RESPONSE));
 }
 
@@ -285,6 +320,7 @@ static enum weir_data_verdict response_data(struct weir_filter *f, struct weir_b
     struct chaos *c = alive(f, "response data");
     (void)data;
     part_after_headers(c, WEIR_RESPONSE, end_stream);
+    go_on_marking(c, WEIR_RESPONSE);
     return data_verdict(c, act(c, WEIR_RESPONSE));
 }
 
@@ -324,6 +360,7 @@ static void done(struct weir_filter *f)
         chaos_run->n_calls_ended++;
         weir_http_call_free(WEIR_TAKE(c->call));
     }
+    weir_list_unlink(&c->link);
     chaos_run->n_done++;
 }
 
@@ -352,8 +389,40 @@ static const struct weir_filter_ops chaos_ops = {
     .done = done,
 };
 
-static const struct weir_filter_ops *const filters[] = {&chaos_ops, &weir_filter_router};
-const struct weir_filter_registry chaos_filters = {filters, WEIR_COUNTOF(filters)};
+const struct weir_filter_registry *chaos_filters(void)
+{
+    static const struct weir_filter_ops *filters[32];
+    static struct weir_filter_registry registry = {.v = filters};
+    if (registry.n) return &registry;
+    filters[registry.n++] = &chaos_ops;
+    for (uint32_t i = 0; i < weir_http_filters.n && registry.n < WEIR_COUNTOF(filters); i++)
+        filters[registry.n++] = weir_http_filters.v[i];
+    return &registry;
+}
+
+/* ---- limits ---- */
+
+static void check_held(struct run *run, const struct weir_filter *f, enum weir_direction d)
+{
+    const struct weir_filter_side *side = &f->side[d];
+    const struct weir_stream *s = f->stream;
+    size_t limit = d == WEIR_REQUEST ? s->request.buffer_limit : s->response.buffer_limit;
+    bool dead = d == WEIR_REQUEST ? s->request.dead : s->response.dead; // what is held then goes nowhere, with the stream
+    if (!limit || dead || side->held.len <= limit) return;
+    // With back-pressure what was on its way still comes: what the connection had read, and what others hold back.
+    size_t slack = 4 * limit + 8 * (size_t)WEIR_BLOCK_SIZE;
+    if ((!side->streaming && !side->above) || side->held.len > limit + slack)
+        run_fail(run, "a filter holds %zu bytes of a %s back, its limit is %zu", side->held.len, d == WEIR_REQUEST ? "request" : "response", limit);
+}
+
+void chaos_check(struct run *run)
+{
+    WEIR_LIST_EACH(&run->filters, it) {
+        const struct chaos *c = WEIR_CONTAINER_OF(it, struct chaos, link);
+        check_held(run, c->f, WEIR_REQUEST);
+        check_held(run, c->f, WEIR_RESPONSE);
+    }
+}
 
 /* ---- the access log ---- */
 

@@ -189,7 +189,7 @@ static struct exchange *current(struct client *c)
 
 static bool may_fail(const struct client *c, const struct exchange *ex)
 {
-    return ex->excuse || c->excuse || (c->run->may & (RUN_TIMEOUTS | RUN_CUT));
+    return ex->excuse || c->excuse || (c->run->may & (RUN_TIMEOUTS | RUN_CUT)) || c->run->lossy;
 }
 
 static bool is_safe_to_repeat(const struct exchange *ex)
@@ -209,6 +209,10 @@ static void check_local(struct client *c, const struct exchange *ex, uint32_t st
         case 404: ok = ex->path == PATH_NO_ROUTE; break;
         case 403: ok = ex->filter_replied; break;
         case 400: ok = ex->malformed; break;
+        case 413:
+        case 429: ok |= run->may & RUN_FILTERS; break;
+        case 418: ok = run->may & RUN_FILTERS; break;
+        case 500: ok |= ex->marks[1] > 0; break;
         case 503:
             ok |= ex->path == PATH_NO_CLUSTER || run->host_down || (run->may & RUN_SMALL_LIMITS) || run->drained || run->reloaded ||
                   (run->idle_closed && !is_safe_to_repeat(ex));
@@ -247,8 +251,8 @@ static void on_body(struct wire *w, struct weir_slice bytes)
 {
     struct client *c = w->arg;
     struct exchange *ex = current(c);
-    if (!ex->local) run_check_body(c->run, ex, true, ex->got_len, bytes);
-    ex->got_len += bytes.len;
+    if (ex->local) ex->got_len += bytes.len;
+    else run_check_body(c->run, ex, true, &ex->got_len, bytes);
 }
 
 static bool has_answer_body(const struct exchange *ex)
@@ -264,8 +268,7 @@ static void on_end(struct wire *w)
     weir_sim_note(run->sim, "answered %u with %zu bytes", ex->id, ex->got_len);
     ex->answered = true;
     if (!ex->local) {
-        size_t want = has_answer_body(ex) ? ex->answer_len : 0;
-        if (ex->got_len != want) run_fail(run, "exchange %u: %zu bytes of %zu made a whole answer", ex->id, ex->got_len, want);
+        run_check_end(run, ex, true, ex->got_len, has_answer_body(ex) ? ex->answer_len : 0);
         if (!ex->answer_sent) run_fail(run, "exchange %u: an answer cut short was made whole", ex->id);
         if (w->trailers && !ex->answer_trailers) run_fail(run, "exchange %u: trailers that nobody sent", ex->id);
     }
@@ -382,7 +385,7 @@ static bool judge(struct client *c, uint32_t i)
 {
     struct run *run = c->run;
     struct exchange *ex = c->ex[i];
-    uint32_t repeats = is_safe_to_repeat(ex) ? 2 : 1;
+    uint32_t repeats = (run->may & RUN_RETRIES) ? 6 : is_safe_to_repeat(ex) ? 2 : 1;
     if (ex->n_heads > repeats) run_fail(run, "exchange %u reached servers %u times", ex->id, ex->n_heads);
     if (ex->answered) return true;
     if (may_fail(c, ex) || run->drained || run->reloaded || run->cut) return false;

@@ -63,8 +63,30 @@ static void add_routes(struct run *run, struct weir_str *out, uint32_t version)
                     "              - {match: {prefix: /redirect}, redirect: {path_redirect: /elsewhere}}\n"
                     "              - {match: {prefix: /nocluster}, route: {cluster_header: x-no-such-header}}\n",
                     (unsigned)version);
-    weir_str_printf(out, "              - {match: {prefix: /up}, route: {timeout: %llu.%03llus, weighted_clusters: {clusters: [{name: one, weight: 2}, {name: two, weight: 1}]}}}\n",
+    weir_str_printf(out, "              - match: {prefix: /up}\n                route:\n                  timeout: %llu.%03llus\n"
+                         "                  weighted_clusters: {clusters: [{name: one, weight: 2}, {name: two, weight: 1}]}\n",
                     timeout / 1000, timeout % 1000);
+    if (!(run->may & RUN_RETRIES)) return;
+    weir_str_printf(out, "                  retry_policy: {num_retries: %u, retry_on: '%s'", (unsigned)pick(run, 1, 3),
+                    run_chance(run, 500) ? "5xx,reset,connect-failure" : "connect-failure,refused-stream,reset-before-request,gateway-error");
+    if (run_chance(run, 500)) add_ms(out, ", per_try_timeout: ", pick(run, 50, 3000), "");
+    weir_str_adds(out, "}\n");
+}
+
+/* Some of weir's own filters. */
+static void add_filters(struct run *run, struct weir_str *out)
+{
+    static const char *const texts[] = {
+        "fault, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, "
+        "delay: {fixed_delay: 0.05s, percentage: {numerator: 30}}, abort: {http_status: 418, percentage: {numerator: 10}}}",
+        "buffer, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 5000}",
+        "local_ratelimit, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit, "
+        "stat_prefix: rl, token_bucket: {max_tokens: 5, tokens_per_fill: 1, fill_interval: 0.1s}, "
+        "filter_enabled: {default_value: {numerator: 100}}, filter_enforced: {default_value: {numerator: 100}}}",
+        "cors, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}",
+    };
+    for (size_t i = 0; i < WEIR_COUNTOF(texts); i++)
+        if (run_chance(run, 400)) weir_str_printf(out, "          - {name: envoy.filters.http.%s}\n", texts[i]);
 }
 
 void config_text(struct run *run, struct weir_str *out, uint32_t version)
@@ -92,6 +114,7 @@ void config_text(struct run *run, struct weir_str *out, uint32_t version)
     add_timeouts(run, out);
     add_routes(run, out, version);
     weir_str_adds(out, "          http_filters:\n");
+    if (run->may & RUN_FILTERS) add_filters(run, out);
     uint32_t n = (uint32_t)pick(run, 0, 3);
     if (run->may & (RUN_FILTER_FAULTS | RUN_FILTER_PAUSES)) n += n == 0;
     for (uint32_t i = 0; i < n; i++)

@@ -47,14 +47,27 @@ struct exchange *run_exchange(struct run *run, uint32_t id)
     return id && id <= run->n_exchanges ? run->exchanges[id - 1] : NULL;
 }
 
-void run_check_body(struct run *run, const struct exchange *ex, bool answer, size_t offset, struct weir_slice bytes)
+void run_check_body(struct run *run, struct exchange *ex, bool answer, size_t *offset, struct weir_slice bytes)
 {
     size_t max = answer ? ex->answer_len : ex->body_len;
-    if (bytes.len > max || offset > max - bytes.len)
-        run_fail(run, "exchange %u: %zu bytes of %s where %zu were sent", ex->id, offset + bytes.len, answer ? "answer" : "request", max);
-    for (size_t i = 0; i < bytes.len; i++)
-        if (bytes.ptr[i] != run_body_byte(ex->id, answer, offset + i))
-            run_fail(run, "exchange %u: byte %zu of the %s is wrong", ex->id, offset + i, answer ? "answer" : "request");
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (bytes.ptr[i] == RUN_MARK) {
+            ex->marks_seen[answer]++;
+            continue;
+        }
+        if (*offset >= max) run_fail(run, "exchange %u: more than the %zu bytes of the %s", ex->id, max, answer ? "answer" : "request");
+        if (bytes.ptr[i] != run_body_byte(ex->id, answer, *offset))
+            run_fail(run, "exchange %u: byte %zu of the %s is wrong", ex->id, *offset, answer ? "answer" : "request");
+        ++*offset;
+    }
+}
+
+void run_check_end(struct run *run, const struct exchange *ex, bool answer, size_t offset, size_t want)
+{
+    const char *what = answer ? "answer" : "request";
+    if (offset != want) run_fail(run, "exchange %u: %zu bytes of %zu made a whole %s", ex->id, offset, want, what);
+    if (ex->marks[answer] != ex->marks_seen[answer])
+        run_fail(run, "exchange %u: filters added %u bytes to the %s, %u came", ex->id, ex->marks[answer], what, ex->marks_seen[answer]);
 }
 
 static void add_bytes(struct weir_str *out, uint32_t id, bool answer, size_t from, size_t len)
@@ -101,6 +114,7 @@ void run_plan_answer(struct run *run, struct exchange *ex)
     if (run_strikes(run, RUN_UPSTREAM_FAULTS, 250)) ex->fault = (enum ex_fault)run_random(run, FAULTS);
     if (ex->answer_framing == FRAMING_CLOSE && (ex->fault == FAULT_CUT_CLOSE || ex->fault == FAULT_EXTRA)) ex->fault = FAULT_CUT_RESET;
     if (ex->fault == FAULT_SLOW) ex->delay_us = 1000000 + run_random(run, 20000000);
+    if (ex->fault == FAULT_NEVER || (run->may & RUN_RETRIES)) ex->answer_framing = ex->answer_framing == FRAMING_CLOSE ? FRAMING_LENGTH : ex->answer_framing;
     if (ex->fault != FAULT_NONE && ex->fault != FAULT_EXTRA && ex->fault != FAULT_CLOSE_AFTER) ex->excuse |= EX_UPSTREAM;
     if (ex->early && ex->framing != FRAMING_NONE) ex->excuse |= EX_EARLY;
 }
@@ -118,11 +132,11 @@ static struct weir_snapshot *build(struct run *run, uint32_t version)
     struct weir_snapshot_deps deps = {
         .overlay = copy.ptr,
         .stats = run->stats,
-        .http_filters = &chaos_filters,
-        .admin_filters = &chaos_filters,
+        .http_filters = chaos_filters(),
+        .admin_filters = chaos_filters(),
         .net_filters = &weir_net_filters,
         .access_loggers = &chaos_loggers,
-        .n_workers = 1,
+        .n_workers = run->n_workers,
     };
     struct weir_source *source;
     struct weir_snapshot *snapshot = weir_snapshot_build(&deps, version ? run->snapshots[version - 1] : NULL, &source);
@@ -139,48 +153,59 @@ static struct weir_snapshot *build(struct run *run, uint32_t version)
     return snapshot;
 }
 
-static void adopt(struct run *run, uint32_t version, uint64_t drain_ms)
+static void adopt(struct run *run, uint32_t worker, uint32_t version, uint64_t drain_ms)
 {
     struct weir_str error;
     weir_str_init(&error, 512);
-    if (weir_worker_adopt(run->worker, run->snapshots[version], drain_ms, &error))
+    if (weir_worker_adopt(run->workers[worker], run->snapshots[version], drain_ms, &error))
         run_fail(run, "not adopted: %.*s", WEIR_SARG(weir_str_slice(&error)));
     weir_str_fini(&error);
 }
 
-/* ---- reload and drain: as server/ does them, posted to the worker ---- */
+/* ---- reload and drain: as server/ does them, posted to each worker ---- */
 
-static void reload_on_worker(void *arg)
+struct order {
+    struct run *run;
+    uint32_t worker, version;
+};
+
+static void adopt_on_worker(void *arg)
 {
-    struct run *run = arg;
-    uint32_t version = 1;
-    while (version < N_SNAPSHOTS && run->snapshots[version]) version++;
-    if (run->drained || version == N_SNAPSHOTS) return;
-    weir_sim_note(run->sim, "reload %u", (unsigned)version);
-    run->reloaded = true;
-    run->snapshots[version] = build(run, version);
-    adopt(run, version, 1 + run_random(run, 3000));
+    struct order order = *(struct order *)arg;
+    weir_free(arg);
+    weir_sim_note(order.run->sim, "worker %u takes up %u", order.worker, order.version);
+    if (!order.run->drained) adopt(order.run, order.worker, order.version, 1 + run_random(order.run, 3000));
 }
 
 static void reload(void *arg)
 {
     struct run *run = arg;
-    weir_loop_post(run->worker->loop, reload_on_worker, run);
+    uint32_t version = 1;
+    while (version < N_SNAPSHOTS && run->snapshots[version]) version++;
+    if (run->drained || version == N_SNAPSHOTS) return;
+    run->reloaded = true;
+    run->snapshots[version] = build(run, version);
+    for (uint32_t i = 0; i < run->n_workers; i++) {
+        struct order *order = WEIR_NEW(struct order);
+        *order = (struct order){run, i, version};
+        weir_loop_post(run->workers[i]->loop, adopt_on_worker, order);
+    }
 }
 
 static void drain_on_worker(void *arg)
 {
-    struct run *run = arg;
+    struct weir_worker *worker = arg;
+    struct run *run = chaos_run;
     weir_sim_note(run->sim, "drain");
-    run->drained = true;
-    run->worker->draining = true;
-    weir_listeners_worker_drain(run->worker->listeners, 1 + run_random(run, 5000));
+    worker->draining = true;
+    weir_listeners_worker_drain(worker->listeners, 1 + run_random(run, 5000));
 }
 
 static void drain(void *arg)
 {
     struct run *run = arg;
-    weir_loop_post(run->worker->loop, drain_on_worker, run);
+    run->drained = true;
+    for (uint32_t i = 0; i < run->n_workers; i++) weir_loop_post(run->workers[i]->loop, drain_on_worker, run->workers[i]);
 }
 
 /* ---- what must hold ---- */
@@ -201,12 +226,13 @@ static void expect_stat(struct run *run, const char *name, uint64_t want)
 /* On every step: memory is bounded. */
 static void check_step(struct run *run)
 {
-    size_t blocks = run->worker->loop->bufs.n_blocks_live;
-    if (blocks > run->max_blocks) run->max_blocks = blocks;
+    size_t blocks = 0;
+    for (uint32_t i = 0; i < run->n_workers; i++) blocks += run->workers[i]->loop->bufs.n_blocks_live;
     // A connection holds its limit on its way in, on its way out and at each filter, some blocks only partly filled.
     size_t a_stream = 6 * (run->buffer_limit / WEIR_BLOCK_SIZE + 8);
-    size_t limit = 16 + (run->n_clients * 5 + run->n_calls - run->n_calls_ended) * a_stream;
+    size_t limit = 32 + (run->n_clients * 5 + run->n_calls - run->n_calls_ended) * a_stream;
     if (blocks > limit) run_fail(run, "%zu buffer blocks are in use", blocks);
+    chaos_check(run);
 }
 
 static bool is_count_of_living(struct weir_slice name)
@@ -225,15 +251,19 @@ static bool check_gauge(void *arg, const struct weir_stat_view *view)
 }
 
 /* Nobody is there any more, but the worker runs. */
-static void check_quiet(struct run *run)
+static void check_quiet_worker(struct run *run, const struct weir_worker *worker)
 {
-    struct weir_worker *worker = run->worker;
     if (worker->streams.n_live) run_fail(run, "%u streams are left", (unsigned)worker->streams.n_live);
-    if (run->n_calls != run->n_calls_ended)
-        run_fail(run, "%llu of %llu calls ended", (unsigned long long)run->n_calls_ended, (unsigned long long)run->n_calls);
     if (weir_listeners_worker_active(worker->listeners))
         run_fail(run, "%u connections are left", (unsigned)weir_listeners_worker_active(worker->listeners));
     if (worker->loop->bufs.n_blocks_live > 1) run_fail(run, "%zu buffer blocks are left", worker->loop->bufs.n_blocks_live);
+}
+
+static void check_quiet(struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_workers; i++) check_quiet_worker(run, run->workers[i]);
+    if (run->n_calls != run->n_calls_ended)
+        run_fail(run, "%llu of %llu calls ended", (unsigned long long)run->n_calls_ended, (unsigned long long)run->n_calls);
     expect_stat(run, "http.sim.downstream_rq_active", 0);
     expect_stat(run, "http.sim.downstream_cx_active", 0);
 }
@@ -264,13 +294,6 @@ static void check_counters(struct run *run)
                 stat(run, "http.sim.downstream_rq_2xx") + stat(run, "http.sim.downstream_rq_3xx") + stat(run, "http.sim.downstream_rq_4xx") +
                     stat(run, "http.sim.downstream_rq_5xx"));
     if (stat(run, "http.sim.downstream_rq_completed") > run->n_access) run_fail(run, "more responses than requests");
-    static const char *const clusters[] = {"one", "two", "calls"};
-    for (size_t i = 0; i < WEIR_COUNTOF(clusters); i++) {
-        char total[64], destroyed[64];
-        (void)snprintf(total, sizeof total, "cluster.%s.upstream_cx_total", clusters[i]);
-        (void)snprintf(destroyed, sizeof destroyed, "cluster.%s.upstream_cx_destroy", clusters[i]);
-        (void)total, (void)destroyed;
-    }
     weir_stats_each(run->stats, check_gauge, run);
 }
 
@@ -281,7 +304,7 @@ static uint32_t choose_faults(struct run *run)
     switch (run_random(run, 8)) {
         case 0: return 0;
         case 1:
-        case 2: return 1u << run_random(run, 10);
+        case 2: return 1u << run_random(run, 12);
         case 3:
         case 4: return (uint32_t)(run_random(run, RUN_ALL + 1) & run_random(run, RUN_ALL + 1));
         default: return (uint32_t)run_random(run, RUN_ALL + 1);
@@ -290,9 +313,15 @@ static uint32_t choose_faults(struct run *run)
 
 static void make_world(struct run *run, bool trace, void (*print)(void *, const char *))
 {
-    run->sim = weir_sim_new(&(struct weir_sim_opts){.seed = run->seed, .trace = trace ? print : NULL});
+    struct weir_sim_opts opts = {.seed = run->seed, .trace = trace ? print : NULL};
+    if (run->seed % 4 == 3) opts.loose_reset = 2, opts.accept_limit = 20, opts.connect_limit = 20;
+    run->sim = weir_sim_new(&opts);
     weir_conn_set_next_id(1);
+    weir_list_init(&run->filters);
     run->may = choose_faults(run);
+    if (opts.loose_reset) run->may |= RUN_NET_FAULTS;
+    run->lossy = opts.loose_reset;
+    run->n_workers = 1 + (uint32_t)run_random(run, N_WORKERS);
     run->buffer_limit = (run->may & RUN_SMALL_LIMITS) ? 1024 + (uint32_t)run_random(run, 30000) : 1u << 20;
     for (uint32_t i = 0; i < N_HOSTS; i++) {
         char text[16];
@@ -302,14 +331,16 @@ static void make_world(struct run *run, bool trace, void (*print)(void *, const 
     if (weir_addr_parse_ip(WEIR_S("10.1.1.1"), 8080, &run->listen)) run_fail(run, "no address");
 }
 
-static void make_worker(struct run *run)
+static void make_workers(struct run *run)
 {
     run->stats = weir_stats_new();
-    run->calls = weir_calls_new(run->stats, &chaos_filters);
-    run->worker = weir_worker_new(NULL, run->stats, &weir_world_sim, run->sim, 0);
-    run->worker->calls = run->calls->hcm;
+    run->calls = weir_calls_new(run->stats, chaos_filters());
     run->snapshots[0] = build(run, 0);
-    adopt(run, 0, 0);
+    for (uint32_t i = 0; i < run->n_workers; i++) {
+        run->workers[i] = weir_worker_new(NULL, run->stats, &weir_world_sim, run->sim, i);
+        run->workers[i]->calls = run->calls->hcm;
+        adopt(run, i, 0, 0);
+    }
 }
 
 static void plan_events(struct run *run)
@@ -339,7 +370,7 @@ static void go(struct run *run)
 
 static void end(struct run *run)
 {
-    weir_worker_free(run->worker);
+    for (uint32_t i = 0; i < run->n_workers; i++) weir_worker_free(run->workers[i]);
     check_counters(run);
     for (uint32_t i = 0; i < N_SNAPSHOTS; i++) {
         if (!run->snapshots[i]) continue;
@@ -375,7 +406,7 @@ uint64_t run_seed(uint64_t seed, bool trace)
     chaos_run = run;
     run->seed = seed;
     make_world(run, trace, print);
-    make_worker(run);
+    make_workers(run);
     upstreams_start(run);
     clients_start(run);
     plan_events(run);

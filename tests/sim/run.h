@@ -22,7 +22,9 @@ enum {
     RUN_RELOAD = 128,
     RUN_DRAIN = 256,         // the listeners drain under way
     RUN_CUT = 512,           // the worker is freed under way
-    RUN_ALL = 1023,
+    RUN_RETRIES = 1024,      // routes try again
+    RUN_FILTERS = 2048,      // filters of weir's own: fault, buffer, local_ratelimit, cors, header_mutation
+    RUN_ALL = 4095,
 };
 
 /** Why a request may come to nothing. */
@@ -71,8 +73,14 @@ struct exchange {
     uint32_t got_status;
     size_t got_len;
     bool filter_replied;
+    uint32_t marks[2], marks_seen[2]; /* RUN_MARK bytes that filters added to request and answer, and that came */
 };
 
+/** What filters add to bodies; no body has it of its own. */
+#define RUN_MARK '#'
+
+
+#define N_WORKERS 2
 #define N_HOSTS 3
 #define N_SNAPSHOTS 3
 
@@ -84,7 +92,8 @@ struct run {
     struct weir_sim *sim;
     struct weir_stats *stats;
     struct weir_calls *calls;
-    struct weir_worker *worker;
+    struct weir_worker *workers[N_WORKERS];
+    uint32_t n_workers;
     struct weir_snapshot *snapshots[N_SNAPSHOTS];
     struct weir_addr hosts[N_HOSTS], listen;
     struct exchange **exchanges;
@@ -95,12 +104,13 @@ struct run {
     bool host_down;      /* some host was out of reach at some time */
     bool idle_closed;    /* a server has closed an idle connection, or one unasked */
     bool unasked;        /* a server has sent an answer to no request: who asks it next cannot tell whose it is */
+    bool lossy;          /* the network resets connections, descriptors run out */
     bool reloaded, drained, cut;
     uint32_t buffer_limit;
     /* filters and logs */
     uint64_t n_init, n_log, n_done, n_calls, n_calls_ended;
     uint64_t n_access, n_access_answered;
-    uint64_t max_blocks;
+    struct weir_list filters; /* chaos.c's, alive */
 };
 
 /** The seed has failed: says so and ends this process. */
@@ -126,8 +136,10 @@ static inline char run_body_byte(uint32_t id, bool answer, size_t offset)
 {
     return (char)('a' + (id * 7 + (answer ? 11 : 0) + offset + (offset >> 6)) % 26);
 }
-/** Fails unless `bytes` are those at `offset`. */
-void run_check_body(struct run *run, const struct exchange *ex, bool answer, size_t offset, struct weir_slice bytes);
+/** Fails unless `bytes` are those at `*offset`, but for marks, which it counts. Moves `*offset` on. */
+void run_check_body(struct run *run, struct exchange *ex, bool answer, size_t *offset, struct weir_slice bytes);
+/** Fails unless a body that ends at `offset` is all that was sent, with all marks. */
+void run_check_end(struct run *run, const struct exchange *ex, bool answer, size_t offset, size_t want);
 /** Appends a body in `framing`, chunks of any size. */
 void run_add_body(struct run *run, struct weir_str *out, uint32_t id, bool answer, size_t len, enum ex_framing framing, bool trailers);
 /** Plans what the server will answer. */
@@ -151,9 +163,12 @@ void upstreams_start(struct run *run);
 void upstreams_free(struct run *run);
 
 /* chaos.c */
-extern const struct weir_filter_registry chaos_filters;
+/** Chaos and all of weir's own. */
+const struct weir_filter_registry *chaos_filters(void);
 extern const struct weir_access_logger_registry chaos_loggers;
 /** The run whose filters these are: one at a time. */
 extern struct run *chaos_run;
+/** What the filters that live hold back is within its limit. */
+void chaos_check(struct run *run);
 
 #endif

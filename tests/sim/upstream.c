@@ -11,6 +11,7 @@ struct up {
     struct wire wire;
     struct exchange *ex; /* under way */
     size_t body_seen;
+    uint32_t attempt; /* the how-manieth request of the exchange this is */
     bool request_done, answering, answer_done;
     bool dead;           /* gives no sign of life any more */
     struct weir_str out;
@@ -107,7 +108,7 @@ static void send_some(void *arg)
     if (u->limit > 5000) n = WEIR_MAX(n, u->limit / 8);
     n = WEIR_MIN(n, u->limit - u->sent);
     u->sent += n;
-    if (u->sent == u->out.len && !is_cut(u->ex)) u->ex->answer_sent = true; // before the bytes: they may arrive in this call
+    if (u->sent == u->out.len && !is_cut(u->ex) && u->attempt == u->ex->n_heads) u->ex->answer_sent = true; // before the bytes: they may arrive in this call
     if (n) weir_sim_peer_send(u->peer, weir_slice(u->out.ptr + u->sent - n, n));
     if (u->dead || !u->answering) return;
     if (u->sent == u->limit) {
@@ -160,7 +161,10 @@ static bool on_head(struct wire *w)
     if (!ex) run_fail(run, "a server got a request that nobody sent (%u)", w->id);
     if (!ex->malformed && strcmp(w->method, ex->method) != 0) run_fail(run, "exchange %u became a %s", ex->id, w->method);
     if (!ex->malformed && ex->path != PATH_UP && ex->path != PATH_CALL) run_fail(run, "exchange %u came to a server", ex->id);
-    ex->n_heads++;
+    u->attempt = ++ex->n_heads;
+    ex->marks_seen[0] = 0;
+    ex->answer_sent = false;
+    if (ex->n_heads > 1 && run_chance(run, 500)) ex->fault = FAULT_NONE;
     weir_sim_note(run->sim, "server has %u", ex->id);
     u->ex = ex;
     u->body_seen = 0;
@@ -178,8 +182,7 @@ static void on_body(struct wire *w, struct weir_slice bytes)
 {
     struct up *u = w->arg;
     if (!u->ex || u->ex->malformed) return;
-    run_check_body(u->run, u->ex, false, u->body_seen, bytes);
-    u->body_seen += bytes.len;
+    if (u->attempt == u->ex->n_heads) run_check_body(u->run, u->ex, false, &u->body_seen, bytes);
 }
 
 static void on_end(struct wire *w)
@@ -189,7 +192,7 @@ static void on_end(struct wire *w)
     (void)w;
     if (!ex) return;
     if (ex->malformed) run_fail(u->run, "exchange %u: a request that is wrong was made right", ex->id);
-    if (u->body_seen != ex->body_len) run_fail(u->run, "exchange %u: %zu bytes of %zu made a whole request", ex->id, u->body_seen, ex->body_len);
+    if (u->attempt == ex->n_heads) run_check_end(u->run, ex, false, u->body_seen, ex->body_len);
     if (!ex->sent && ex->path != PATH_CALL) run_fail(u->run, "exchange %u: a request cut short was made whole", ex->id);
     ex->n_complete++;
     u->request_done = true;
