@@ -213,6 +213,7 @@ static void check_local(struct client *c, const struct exchange *ex, uint32_t st
         case 429: ok |= run->may & RUN_FILTERS; break;
         case 418: ok = run->may & RUN_FILTERS; break;
         case 500: ok |= ex->marks[1] > 0; break;
+        case 504: ok |= run->may & RUN_RETRIES; break; // per_try_timeout
         case 503:
             ok |= ex->path == PATH_NO_CLUSTER || run->host_down || (run->may & RUN_SMALL_LIMITS) || run->drained || run->reloaded ||
                   (run->idle_closed && !is_safe_to_repeat(ex));

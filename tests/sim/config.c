@@ -23,13 +23,22 @@ static void add_cluster(struct run *run, struct weir_str *out, const char *name,
         weir_str_printf(out, "    circuit_breakers: {thresholds: [{max_connections: %u, max_pending_requests: %u, max_requests: %u}]}\n",
                         (unsigned)pick(run, 1, 4), (unsigned)pick(run, 0, 3), (unsigned)pick(run, 1, 5));
     if (small && run_chance(run, 400)) weir_str_printf(out, "    max_requests_per_connection: %u\n", (unsigned)pick(run, 1, 3));
-    if (run_chance(run, 500))
+    bool h2 = (run->may & RUN_H2) && name[0] == 't';
+    if (h2)
+        weir_str_printf(out,
+                        "    typed_extension_protocol_options:\n"
+                        "      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n"
+                        "        '@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n"
+                        "        explicit_http_config: {http2_protocol_options: {max_concurrent_streams: %u, initial_stream_window_size: %u}}\n",
+                        (unsigned)pick(run, 1, 10), (unsigned)pick(run, 65535, 200000));
+    else if (run_chance(run, 500))
         add_ms(out, "    common_http_protocol_options: {idle_timeout: ", version ? pick(run, 1, 2000) : pick(run, 50, 5000), "}\n");
-    weir_str_adds(out, "    http_protocol_options: {enable_trailers: true}\n");
+    if (!h2) weir_str_adds(out, "    http_protocol_options: {enable_trailers: true}\n");
     weir_str_printf(out, "    load_assignment:\n      cluster_name: %s\n      endpoints:\n      - lb_endpoints:\n", name);
     uint32_t first = version ? (uint32_t)run_random(run, N_HOSTS) : 0;
     for (uint32_t i = first; i < N_HOSTS; i++)
-        weir_str_printf(out, "        - {endpoint: {address: {socket_address: {address: 10.0.0.%u, port_value: 80}}}}\n", (unsigned)i + 1);
+        weir_str_printf(out, "        - {endpoint: {address: {socket_address: {address: 10.0.%u.%u, port_value: 80}}}}\n", h2 ? 2u : 0u,
+                        (unsigned)i + 1);
 }
 
 static void add_timeouts(struct run *run, struct weir_str *out)

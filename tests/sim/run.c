@@ -304,7 +304,7 @@ static uint32_t choose_faults(struct run *run)
     switch (run_random(run, 8)) {
         case 0: return 0;
         case 1:
-        case 2: return 1u << run_random(run, 12);
+        case 2: return 1u << run_random(run, 13);
         case 3:
         case 4: return (uint32_t)(run_random(run, RUN_ALL + 1) & run_random(run, RUN_ALL + 1));
         default: return (uint32_t)run_random(run, RUN_ALL + 1);
@@ -324,9 +324,11 @@ static void make_world(struct run *run, bool trace, void (*print)(void *, const 
     run->n_workers = 1 + (uint32_t)run_random(run, N_WORKERS);
     run->buffer_limit = (run->may & RUN_SMALL_LIMITS) ? 1024 + (uint32_t)run_random(run, 30000) : 1u << 20;
     for (uint32_t i = 0; i < N_HOSTS; i++) {
-        char text[16];
+        char text[16], h2[16];
         (void)snprintf(text, sizeof text, "10.0.0.%u", (unsigned)i + 1);
-        if (weir_addr_parse_ip(weir_slice_str(text), 80, &run->hosts[i])) run_fail(run, "no address");
+        (void)snprintf(h2, sizeof h2, "10.0.2.%u", (unsigned)i + 1);
+        if (weir_addr_parse_ip(weir_slice_str(text), 80, &run->hosts[i]) || weir_addr_parse_ip(weir_slice_str(h2), 80, &run->h2_hosts[i]))
+            run_fail(run, "no address");
     }
     if (weir_addr_parse_ip(WEIR_S("10.1.1.1"), 8080, &run->listen)) run_fail(run, "no address");
 }
@@ -386,6 +388,7 @@ static void free_run(struct run *run)
     for (uint32_t i = 0; i < N_SNAPSHOTS; i++) weir_snapshot_unref(run->snapshots[i]);
     weir_calls_free(run->calls);
     weir_stats_free(run->stats);
+    h2_servers_free(run);
     weir_sim_free(run->sim);
     clients_free(run);
     upstreams_free(run);
@@ -408,6 +411,7 @@ uint64_t run_seed(uint64_t seed, bool trace)
     make_world(run, trace, print);
     make_workers(run);
     upstreams_start(run);
+    if (run->may & RUN_H2) h2_servers_start(run);
     clients_start(run);
     plan_events(run);
     go(run);

@@ -24,7 +24,8 @@ enum {
     RUN_CUT = 512,           // the worker is freed under way
     RUN_RETRIES = 1024,      // routes try again
     RUN_FILTERS = 2048,      // filters of weir's own: fault, buffer, local_ratelimit, cors, header_mutation
-    RUN_ALL = 4095,
+    RUN_H2 = 4096,           // the servers of one cluster speak HTTP/2
+    RUN_ALL = 8191,
 };
 
 /** Why a request may come to nothing. */
@@ -95,12 +96,15 @@ struct run {
     struct weir_worker *workers[N_WORKERS];
     uint32_t n_workers;
     struct weir_snapshot *snapshots[N_SNAPSHOTS];
-    struct weir_addr hosts[N_HOSTS], listen;
+    struct weir_addr hosts[N_HOSTS], h2_hosts[N_HOSTS], listen;
     struct exchange **exchanges;
     uint32_t n_exchanges, cap_exchanges;
     struct client *clients;
     uint32_t n_clients, n_clients_done;
     struct up *ups;      /* list */
+    struct weir_loop *server_loop; /* h2_server.c's */
+    struct h2_conn *h2_conns;
+    struct h2_stream *h2_streams;
     bool host_down;      /* some host was out of reach at some time */
     bool idle_closed;    /* a server has closed an idle connection, or one unasked */
     bool unasked;        /* a server has sent an answer to no request: who asks it next cannot tell whose it is */
@@ -161,6 +165,10 @@ void clients_free(struct run *run);
 /* upstream.c */
 void upstreams_start(struct run *run);
 void upstreams_free(struct run *run);
+
+/* h2_server.c */
+void h2_servers_start(struct run *run);
+void h2_servers_free(struct run *run);
 
 /* chaos.c */
 /** Chaos and all of weir's own. */
