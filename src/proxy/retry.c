@@ -36,7 +36,7 @@ static const struct weir_supported_field policy_table[] = {
     {.name = "retriable_headers"},
     {.name = "retriable_request_headers"},
 };
-static const struct weir_supported_fields policy_fields =
+const struct weir_supported_fields weir_retry_policy_fields =
     WEIR_SUPPORTED(envoy__config__route__v3__retry_policy__descriptor, policy_table);
 
 static const struct weir_slice names[WEIR_RETRY_BIT_COUNT] = {
@@ -105,7 +105,7 @@ const struct weir_retry_policy *weir_retry_policy_new(struct weir_conf_ctx *ctx,
 {
     const RetryPolicy *from = retry_policy;
     struct weir_retry_policy *policy = WEIR_ARENA_NEW(ctx->arena, struct weir_retry_policy);
-    bool ok = weir_config_check_supported(ctx->config, from, &policy_fields);
+    bool ok = true; /* fields are checked with the route's */
     struct weir_slice unknown = WEIR_S_NONE;
     policy->on = parse_on(weir_proto_str(from->retry_on), &unknown);
     if (unknown.ptr)

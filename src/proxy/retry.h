@@ -3,6 +3,7 @@
 #ifndef WEIR_PROXY_RETRY_H
 #define WEIR_PROXY_RETRY_H
 
+#include "config/supported.h"
 #include "proxy/string_match.h"
 #include "upstream/cluster.h"
 
@@ -24,6 +25,8 @@ enum weir_retry_bit {
 #undef X
     WEIR_RETRY_BIT_COUNT
 };
+
+extern const struct weir_supported_fields weir_retry_policy_fields;
 
 struct weir_retry_policy {
     uint32_t on; /* 1 << enum weir_retry_bit */

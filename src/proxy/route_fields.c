@@ -2,6 +2,7 @@
 #include "proxy/route_fields.h"
 
 #include "envoy/config/route/v3/route.pb-c.h"
+#include "proxy/retry.h"
 
 #define FIELDS(name, descriptor) static const struct weir_supported_fields name = WEIR_SUPPORTED(descriptor, name##_table)
 
@@ -77,7 +78,7 @@ static const struct weir_supported_field action_fields_table[] = {
     {.name = "idle_timeout"},
     {.name = "max_stream_duration", .nested = &duration_fields},
     {.name = "priority"},
-    {.name = "retry_policy"},
+    {.name = "retry_policy", .nested = &weir_retry_policy_fields},
     {.name = "hash_policy", .state = WEIR_FIELD_HARMLESS, .note = "for RING_HASH and MAGLEV, which no cluster has"},
     {.name = "rate_limits", .state = WEIR_FIELD_HARMLESS, .note = "for filters that refuse for themselves"},
     {.name = "include_vh_rate_limits", .state = WEIR_FIELD_HARMLESS, .note = "for filters that refuse for themselves"},
@@ -142,7 +143,7 @@ static const struct weir_supported_field vhost_fields_table[] = {
     {.name = "typed_per_filter_config"},
     {.name = "include_request_attempt_count"},
     {.name = "include_attempt_count_in_response"},
-    {.name = "retry_policy"},
+    {.name = "retry_policy", .nested = &weir_retry_policy_fields},
     {.name = "per_request_buffer_limit_bytes"},
     {.name = "request_body_buffer_limit"},
     {.name = "metadata"},

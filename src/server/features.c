@@ -8,6 +8,7 @@
 #include "filters/registry.h"
 #include "proxy/access_log.h"
 #include "proxy/listener.h"
+#include "proxy/route_fields.h"
 #include "server/bootstrap_fields.h"
 #include "upstream/cluster_fields.h"
 
@@ -31,6 +32,7 @@ static void collect(struct features *list)
 {
     add(list, &weir_bootstrap_fields, NULL);
     add(list, &weir_listener_fields, NULL);
+    add(list, &weir_route_configuration_fields, NULL);
     add(list, &weir_cluster_fields, NULL);
     add(list, &weir_http_protocol_options_fields, weir_http_protocol_options_fields.type->name);
     for (uint32_t i = 0; i < weir_net_filters.n; i++) add(list, weir_net_filters.v[i]->fields, weir_net_filters.v[i]->type);

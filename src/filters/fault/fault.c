@@ -317,6 +317,7 @@ const struct weir_filter_ops weir_filter_fault = {
     .aliases = aliases,
     .type = "envoy.extensions.filters.http.fault.v3.HTTPFault",
     .route_type = "envoy.extensions.filters.http.fault.v3.HTTPFault",
+    .fields = &fault_fields,
     .stream_size = sizeof(struct fault),
     .parse = parse,
     .parse_route = parse,

@@ -25,6 +25,15 @@ static const struct weir_supported_field mutations_table[] = {
 static const struct weir_supported_fields mutations_fields = WEIR_SUPPORTED(
     envoy__extensions__filters__http__header_mutation__v3__mutations__descriptor, mutations_table);
 
+static const struct weir_supported_field filter_table[] = {
+    {.name = "mutations", .nested = &mutations_fields},
+    {.name = "most_specific_header_mutations_wins",
+     .state = WEIR_FIELD_HARMLESS,
+     .note = "one level of routes is looked at"},
+};
+static const struct weir_supported_fields filter_fields = WEIR_SUPPORTED(
+    envoy__extensions__filters__http__header_mutation__v3__header_mutation__descriptor, filter_table);
+
 static enum weir_err read_mutations(struct weir_conf_ctx *ctx, const Mutations *from, struct conf *conf)
 {
     if (!from)
@@ -117,6 +126,7 @@ const struct weir_filter_ops weir_filter_header_mutation = {
     .name = "envoy.filters.http.header_mutation",
     .type = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
     .route_type = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+    .fields = &filter_fields,
     .parse = parse,
     .parse_route = parse_route,
     .request_headers = request_headers,

@@ -227,6 +227,7 @@ const struct weir_filter_ops weir_filter_local_ratelimit = {
     .name = "envoy.filters.http.local_ratelimit",
     .type = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
     .route_type = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+    .fields = &limit_fields,
     .stream_size = sizeof(struct limit),
     .parse = parse,
     .parse_route = parse,
