@@ -1,5 +1,7 @@
-/* JSON text to a node tree: RFC 8259 to the letter, with the place of every value. The libraries at hand keep
- * no places, and those are what this tree is for. */
+/* JSON text to a node tree, with the place of every value. The libraries at hand keep no places, and those
+ * are what this tree is for. JSON within YAML is RFC 8259 to the letter (the rest is YAML's to judge); in a
+ * file of JSON goes what Envoy takes there too: single quotes, names without quotes, a comma after the last
+ * pair of an object, control characters in strings. */
 #include "config/limits.h"
 #include "config/node_build.h"
 
@@ -37,14 +39,19 @@ static enum weir_err fail_at(struct reader *reader, const char *at, const char *
     return WEIR_ERR_SYNTAX;
 }
 
+static void begin_line(struct reader *reader, const char *start)
+{
+    reader->line++;
+    reader->line_start = reader->column_at = start;
+    reader->column = 1;
+}
+
 static void skip_space(struct reader *reader)
 {
     for (; reader->next < reader->end; reader->next++) {
         char c = *reader->next;
         if (c == '\n') {
-            reader->line++;
-            reader->line_start = reader->column_at = reader->next + 1;
-            reader->column = 1;
+            begin_line(reader, reader->next + 1);
         } else if (c != ' ' && c != '\t' && c != '\r') {
             return;
         }
@@ -106,7 +113,7 @@ static bool read_unicode(const char **at, const char *end, char *out, size_t *re
 /* One escape, `*at` after the backslash. */
 static bool read_escape(const char **at, const char *end, char *out, size_t *ret_len)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    static const char from[] = "\"\\/bfnrt'", to[] = "\"\\/\b\f\n\r\t'";
     if (*at == end)
         return false;
     char c = *(*at)++;
@@ -123,18 +130,20 @@ static bool read_escape(const char **at, const char *end, char *out, size_t *ret
 /* A string, `next` at its opening quote. */
 static enum weir_err read_string(struct reader *reader, struct weir_slice *ret)
 {
-    const char *start = reader->next + 1, *close = start;
-    while (close < reader->end && *close != '"' && (unsigned char)*close >= 0x20)
+    const char *start = reader->next + 1, *close = start, quote = *reader->next;
+    while (close < reader->end && *close != quote && ((unsigned char)*close >= 0x20 || reader->build.json))
         close += *close == '\\' ? 2 : 1;
     if (close >= reader->end)
         return fail_at(reader, reader->next, "this string does not end");
-    if (*close != '"')
+    if (*close != quote)
         return fail_at(reader, close, "a control character in a string must be escaped");
     char *text = weir_arena_alloc(reader->build.arena, (size_t)(close - start) + 1);
     size_t len = 0, n = 0;
     for (const char *at = start; at < close;) {
         if (*at != '\\') {
             text[len++] = *at++;
+            if (at[-1] == '\n')
+                begin_line(reader, at);
             continue;
         }
         const char *escape = at++;
@@ -233,8 +242,12 @@ static enum weir_err read_separator(struct reader *reader, char closing, bool *r
     reader->next++;
     *ret_more = c == ',';
     skip_space(reader);
-    if (*ret_more && peek(reader) == closing)
+    if (!*ret_more || peek(reader) != closing)
+        return WEIR_OK;
+    if (closing == ']' || !reader->build.json)
         return fail_at(reader, reader->next, "a comma before the closing bracket");
+    reader->next++;
+    *ret_more = false;
     return WEIR_OK;
 }
 
@@ -260,15 +273,39 @@ static enum weir_err read_items(struct reader *reader, struct weir_node *node)
     return WEIR_OK;
 }
 
+/* A name without quotes: a letter or '_', then letters, digits and '_'. */
+static bool read_bare_key(struct reader *reader, struct weir_slice *ret)
+{
+    const char *at = reader->next;
+    while (at < reader->end && is_word_char(*at) && *at != '+' && *at != '-' && *at != '.')
+        at++;
+    struct weir_slice word = weir_slice(reader->next, (size_t)(at - reader->next));
+    bool is_literal = weir_slice_eq(word, WEIR_S("true")) || weir_slice_eq(word, WEIR_S("false")) ||
+                      weir_slice_eq(word, WEIR_S("null"));
+    if (!reader->build.json || word.len == 0 || (*word.ptr >= '0' && *word.ptr <= '9') || is_literal)
+        return false;
+    *ret = weir_arena_dup(reader->build.arena, word);
+    reader->next = at;
+    return true;
+}
+
+static bool at_string(const struct reader *reader)
+{
+    return peek(reader) == '"' || (peek(reader) == '\'' && reader->build.json);
+}
+
 static enum weir_err read_pair(struct reader *reader)
 {
     skip_space(reader);
-    if (peek(reader) != '"')
-        return fail_at(reader, reader->next,
-                       peek(reader) == '/' ? "JSON has no comments" : "expected a key in double quotes");
     struct weir_pos key_pos = pos_at(reader, reader->next);
     struct weir_slice key;
-    enum weir_err err = read_string(reader, &key);
+    enum weir_err err = WEIR_OK;
+    if (at_string(reader)) {
+        err = read_string(reader, &key);
+    } else if (!read_bare_key(reader, &key)) {
+        err = fail_at(reader, reader->next,
+                      peek(reader) == '/' ? "JSON has no comments" : "expected a key in double quotes");
+    }
     if (err != WEIR_OK)
         return err;
     skip_space(reader);
@@ -317,7 +354,7 @@ static enum weir_err read_value(struct reader *reader, const struct weir_node **
         err = weir_node_build_open(&reader->build, pos);
         if (err == WEIR_OK)
             err = c == '{' ? read_pairs(reader, node) : read_items(reader, node);
-    } else if (c == '"') {
+    } else if (at_string(reader)) {
         node->quoted = true;
         err = read_string(reader, &node->scalar.text);
     } else {

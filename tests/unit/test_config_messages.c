@@ -76,7 +76,8 @@ static const struct row rows[] = {
     {"int32 as text", INT32, "\"-80\"", "-80", "", NULL},
     {"int32 as hexadecimal text", INT32, "\"0x1F\"", "31", "", NULL},
     {"enum as fraction", CLUSTER, "{name: c, lb_policy: 5.}", NULL,
-     "t.yaml:1:22: lb_policy: \"5.\" is no value of LbPolicy: one of ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM, "
+     "t.yaml:1:22: lb_policy: \"5.\" is no value of LbPolicy: one of ROUND_ROBIN, LEAST_REQUEST, RING_HASH, "
+     "RANDOM, "
      "MAGLEV, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG\n",
      NULL},
     {"null in a list", CLUSTER, "{name: c, health_checks: [null]}", NULL,
@@ -113,6 +114,11 @@ static const struct row rows[] = {
     {"text number json", TEXT, "1.5", "\"1.5\"",
      "t.json:1:1: warning: a number where text belongs: Envoy refuses it (write \"1.5\")\n", "t.json"},
     {"text unicode json", TEXT, "\"\\u00e4\\ud83d\\ude00\"", "\"\xc3\xa4\xf0\x9f\x98\x80\"", "", "t.json"},
+    {"json as envoy takes it", CLUSTER, "{name: 'c\\'\n', \"altStatName\": 'a\"b',}",
+     "{\"name\":\"c'\\n\",\"alt_stat_name\":\"a\\\"b\"}", "", "t.json"},
+    {"json place after a string of two lines", CLUSTER, "{name: 'c\n', typ: 1}", NULL,
+     "t.json:2:4: unknown field \"typ\" in Cluster (did you mean \"type\"?)\n", "t.json"},
+    {"yaml quotes are not json's", CLUSTER, "{name: 'c\\n'}", "{\"name\":\"c\\\\n\"}", "", NULL},
     {"bytes", BYTES, "aGk=", "\"aGk=\"", "", NULL},
     {"bytes without padding", BYTES, "aGk", "\"aGk=\"", "", NULL},
     {"bytes for urls", BYTES, "_-8", "\"/+8=\"", "", NULL},
@@ -157,7 +163,8 @@ static const struct row rows[] = {
      "\"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router\","
      "\"value\":{\"suppress_envoy_headers\":true}}}",
      "t.yaml:1:130: warning: typed_config.value.start_child_span: deprecated (write "
-     "spawn_upstream_span in the tracing of the HttpConnectionManager)\n", NULL},
+     "spawn_upstream_span in the tracing of the HttpConnectionManager)\n",
+     NULL},
     {"merge key", CLUSTER, "name: c\n!ignore x: &x {alt_stat_name: a, name: n}\n<<: *x\n",
      "{\"name\":\"c\",\"alt_stat_name\":\"a\"}", "", NULL},
 };
