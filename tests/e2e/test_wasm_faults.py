@@ -190,7 +190,7 @@ def test_neighbours_wait_no_longer_than_the_deadline(weir, module):
         time.sleep(0.05)
     stop.set()
     thread.join()
-    assert slowest[0] < 0.5  # 50 ms of CPU time on a machine that others use too
+    assert slowest[0] < 2  # 50 ms of CPU time, on a machine that others use too and under the sanitizers
     fine(proxy.port)
 
 
