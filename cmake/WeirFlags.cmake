@@ -22,7 +22,7 @@ target_compile_options(weir_flags INTERFACE
 
 target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca
-    -Wcast-qual -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wimplicit-fallthrough
+    -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wimplicit-fallthrough
     -Wframe-larger-than=16384
     # Fields that Envoy's schema calls deprecated are read all the same; the reader warns whoever writes them.
     -Wno-deprecated-declarations
@@ -30,10 +30,11 @@ target_compile_options(weir_flags INTERFACE
     $<$<NOT:$<BOOL:$<TARGET_PROPERTY:WEIR_IS_TEST>>>:-Wnull-dereference>)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     target_compile_options(weir_flags INTERFACE
-        -Wswitch-enum -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wjump-misses-init -Wcast-align=strict -Wbidi-chars=any)
+        -Wswitch-enum -Wcast-qual -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wjump-misses-init -Wcast-align=strict -Wbidi-chars=any)
 else()
-    # Not -Wswitch-enum: clang counts the enumerators _..._IS_INT_SIZE, with which protobuf-c pads each enum.
-    target_compile_options(weir_flags INTERFACE -Wcomma -Wmissing-variable-declarations -Wthread-safety)
+    # Not -Wswitch-enum nor -Wcast-qual: clang counts the enumerators _..._IS_INT_SIZE, with which protobuf-c pads each enum,
+    # and the casts in its initialisers.
+    target_compile_options(weir_flags INTERFACE -Wmissing-variable-declarations -Wthread-safety)
 endif()
 if(WEIR_WERROR)
     target_compile_options(weir_flags INTERFACE -Werror)

@@ -11,6 +11,7 @@ STAGES=(
     "check    |layers, names and scripts               |check_tree"
     "unit     |unit tests                              |ctest --preset dev -L unit -V -j$(nproc)"
     "unit-asan|unit tests under the sanitizers         |ctest --preset asan -L unit -V -j$(nproc)"
+    "clang    |the same, built by clang                |build_and_test dev-clang"
     "e2e      |end to end                              |run_pytest release tests/e2e"
     "e2e-asan |end to end under the sanitizers         |run_pytest asan tests/e2e"
     "sim      |simulation, seeds 1 to 2000, sanitizers |ctest --preset asan -L sim -V"
@@ -27,6 +28,12 @@ build_all() {
         cmake --build --preset "$preset"
     done
     ln -sfn release/weir build/weir
+}
+
+build_and_test() {
+    cmake --preset "$1"
+    cmake --build --preset "$1"
+    ctest --preset "$1" -L unit -V -j"$(nproc)"
 }
 
 check_tree() {

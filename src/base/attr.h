@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #define WEIR_MUST_CHECK __attribute__((warn_unused_result))
+#define WEIR_FALLTHROUGH __attribute__((fallthrough))
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define WEIR_NORETURN __attribute__((noreturn))
 #define WEIR_NONNULL_RET __attribute__((returns_nonnull))

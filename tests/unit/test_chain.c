@@ -96,7 +96,7 @@ static char act(struct weir_filter *f, int callback)
     bool request = callback < RS_HEADERS;
     struct weir_buf added;
     switch (action) {
-        case 'Y': local_reply(f); __attribute__((fallthrough));
+        case 'Y': local_reply(f); WEIR_FALLTHROUGH;
         case 'L':
         case 'l': local_reply(f); break;
         case 'X': weir_filter_reset(f, WEIR_S("test_reset")); break;
