@@ -29,7 +29,11 @@ struct step {
 struct weir_header_mutation {
     struct step *steps;
     size_t n;
+    bool one_level; /* removals first, then the additions of one level of the route configuration */
 };
+
+/* Additions of a level whose values need no memory of the stream's. */
+#define ADDITIONS_AT_ONCE 16
 
 static bool may_change(struct weir_slice lower)
 {
@@ -150,6 +154,7 @@ enum weir_err weir_header_mutation_new(struct weir_conf_ctx *ctx,
     if (source->n_add == 0 && source->n_remove == 0)
         return WEIR_OK;
     struct weir_header_mutation *m = new_steps(ctx, source->n_remove + source->n_add);
+    m->one_level = true;
     enum weir_err result = WEIR_OK;
     for (size_t i = 0; i < source->n_remove; i++) {
         set_removal(ctx, source->remove[i], &m->steps[i]);
@@ -216,23 +221,49 @@ static void remove_named(struct weir_headers *h, struct weir_slice name, enum we
         (void)weir_headers_remove_name(h, name);
 }
 
-static void apply_addition(const struct addition *a, struct weir_headers *h,
-                           const struct weir_log_context *context)
+/* What an addition comes to. Absent: nothing is to be done. */
+static struct weir_slice value_of(const struct addition *a, const struct weir_headers *h, const struct weir_log_context *context)
 {
-    bool exists = a->action != APPEND_OR_ADD && has(h, a);
+    bool exists = (a->action == ADD_IF_ABSENT || a->action == OVERWRITE_IF_EXISTS) && has(h, a);
     if ((a->action == ADD_IF_ABSENT && exists) || (a->action == OVERWRITE_IF_EXISTS && !exists))
-        return;
+        return WEIR_S_NONE;
     struct weir_slice value = a->literal;
     if (!value.ptr) {
         value = weir_format_eval(a->format, context);
         if (!weir_header_value_valid(value))
-            return;
+            return WEIR_S_NONE;
     }
-    if (value.len == 0 && !a->keep_empty)
-        return;
-    if (exists)
+    if (value.len == 0)
+        return a->keep_empty ? WEIR_S("") : WEIR_S_NONE;
+    return value;
+}
+
+static bool overwrites(const struct addition *a)
+{
+    return a->action == OVERWRITE_OR_ADD || a->action == OVERWRITE_IF_EXISTS;
+}
+
+static void put(const struct addition *a, struct weir_headers *h, struct weir_slice value)
+{
+    if (overwrites(a))
         remove_named(h, a->name, a->id);
     weir_headers_add_name_borrow(h, a->name, a->id, value);
+}
+
+/* The additions of one level: all values are computed on the headers as they were, then those that overwrite are put, then the others
+ * (Envoy's HeaderParser: what one row adds, another of the same level does not see). */
+static void apply_additions(const struct weir_header_mutation *m, size_t first, struct weir_headers *h,
+                            const struct weir_log_context *context)
+{
+    struct weir_slice values[ADDITIONS_AT_ONCE];
+    size_t n = m->n - first;
+    struct weir_slice *v = n <= WEIR_COUNTOF(values) ? values : weir_arena_alloc(h->arena, n * sizeof(*v));
+    for (size_t i = 0; i < n; i++)
+        v[i] = value_of(&m->steps[first + i].a, h, context);
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < n; i++)
+            if (v[i].ptr && overwrites(&m->steps[first + i].a) == (pass == 0))
+                put(&m->steps[first + i].a, h, v[i]);
 }
 
 void weir_header_mutation_apply(const struct weir_header_mutation *mutation, struct weir_headers *h,
@@ -242,9 +273,15 @@ void weir_header_mutation_apply(const struct weir_header_mutation *mutation, str
         return;
     for (size_t i = 0; i < mutation->n; i++) {
         const struct step *step = &mutation->steps[i];
-        if (step->removes)
+        if (step->removes) {
             remove_named(h, step->a.name, step->a.id);
-        else
-            apply_addition(&step->a, h, context);
+        } else if (mutation->one_level) {
+            apply_additions(mutation, i, h, context);
+            return;
+        } else { /* a list of mutations: each sees what the ones before did */
+            struct weir_slice value = value_of(&step->a, h, context);
+            if (value.ptr)
+                put(&step->a, h, value);
+        }
     }
 }

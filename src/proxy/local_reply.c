@@ -4,6 +4,7 @@
 #include "proxy/chain.h"
 #include "proxy/hcm.h"
 #include "proxy/local_reply.h"
+#include "proxy/route.h"
 
 /* grpc/grpc doc/http-grpc-status-mapping.md */
 static uint32_t grpc_status_of(uint32_t http_status)
@@ -70,6 +71,7 @@ static struct weir_slice compose(struct weir_stream *s, const struct weir_local_
     weir_headers_init(h, &s->arena);
     weir_headers_set_status(h, text.status);
     add_extra(h, reply->headers);
+    if (s->route) weir_route_finalize_response(s->route, s->target, s, h);
     s->response.headers = h;
     s->info.status = text.status;
     s->info.local_reply_body = reply->body;

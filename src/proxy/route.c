@@ -136,6 +136,8 @@ void weir_route_set_host(struct weir_headers *request, struct weir_slice host, b
                          bool original)
 {
     struct weir_slice before = weir_headers_authority(request);
+    if (original && before.len)
+        weir_headers_set(request, WEIR_H_X_ENVOY_ORIGINAL_HOST, before);
     if (append_forwarded_host && before.len) {
         struct weir_slice forwarded = weir_headers_get(request, WEIR_H_X_FORWARDED_HOST);
         size_t comma = weir_slice_rfind(forwarded, ',');
@@ -144,8 +146,6 @@ void weir_route_set_host(struct weir_headers *request, struct weir_slice host, b
         if (!weir_slice_eq(last, before))
             weir_headers_append(request, WEIR_H_X_FORWARDED_HOST, before);
     }
-    if (original && before.len)
-        weir_headers_set(request, WEIR_H_X_ENVOY_ORIGINAL_HOST, before);
     weir_headers_set(request, WEIR_H_AUTHORITY, host);
 }
 

@@ -178,37 +178,34 @@ enum weir_err weir_header_matches_new(struct weir_conf_ctx *ctx, void *const *ma
     return result;
 }
 
-/* The value of a field; of several the joined one. False: there is none. */
-static bool value_of(const struct weir_headers *h, const struct weir_header_match *m, struct weir_slice *ret)
+static bool value_matches(const struct weir_header_match *m, struct weir_slice value)
 {
-    if (m->id != WEIR_H_OTHER && !weir_headers_has(h, m->id))
-        return false;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < h->n; i++) {
-        if (h->v[i].id != m->id || (m->id == WEIR_H_OTHER && !weir_slice_eq(h->v[i].name, m->name)))
-            continue;
-        if (n++ == 0)
-            *ret = h->v[i].value;
-    }
-    if (n > 1)
-        *ret = weir_headers_get_joined(h, m->name, &n);
-    return n > 0;
+    if (m->kind == WEIR_HEADER_MATCH_STRING)
+        return weir_string_match(&m->string, value);
+    int64_t number;
+    return weir_parse_i64(weir_slice_trim(value), &number) == WEIR_OK && number >= m->from && number < m->to;
 }
 
+/* Each value of a field that came more than once is looked at; one that matches is enough (as in Envoy 1.40: a second field cannot
+ * hide the first, nor the first the second). */
 static bool matches(const struct weir_header_match *m, const struct weir_headers *h)
 {
-    struct weir_slice value = WEIR_S("");
-    bool there = value_of(h, m, &value);
+    bool there = false, matched = false;
+    if (m->id == WEIR_H_OTHER || weir_headers_has(h, m->id)) {
+        for (uint32_t i = 0; i < h->n && !matched; i++) {
+            if (h->v[i].id != m->id || (m->id == WEIR_H_OTHER && !weir_slice_eq(h->v[i].name, m->name)))
+                continue;
+            there = true;
+            matched = m->kind == WEIR_HEADER_MATCH_PRESENT || value_matches(m, h->v[i].value);
+        }
+    }
     if (m->kind == WEIR_HEADER_MATCH_PRESENT)
         return ((there || m->missing_as_empty) == m->present) != m->invert;
     if (!there && !m->missing_as_empty)
         return false; /* inverted or not: Envoy ignores what is not there */
-    if (m->kind == WEIR_HEADER_MATCH_STRING)
-        return weir_string_match(&m->string, value) != m->invert;
-    int64_t number;
-    bool in_range =
-        weir_parse_i64(weir_slice_trim(value), &number) == WEIR_OK && number >= m->from && number < m->to;
-    return in_range != m->invert;
+    if (!there)
+        matched = value_matches(m, WEIR_S(""));
+    return matched != m->invert;
 }
 
 bool weir_header_matches(const struct weir_header_match *v, size_t n, const struct weir_headers *h)

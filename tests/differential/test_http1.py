@@ -198,7 +198,7 @@ CASES = {
     "no-slash": request("echo"), "asterisk": request("*", method="OPTIONS"),
     "high-byte-path": request("/echo/\xff"),
     "high-byte-value": request(headers=["x-v: caf\xe9"]),
-    "obs-fold": "GET /echo HTTP/1.1\r\nhost: test\r\nx-f: a\r\n  b\r\n\r\n",
+    "obs-fold": "GET /echo HTTP/1.1\r\nhost: test\r\nx-f: a\r\n b\r\n\r\n",
     "bare-lf": "GET /echo HTTP/1.1\nhost: test\n\n",
     "leading-crlf": "\r\nGET /echo HTTP/1.1\r\nhost: test\r\n\r\n",
     "nul-value": request(headers=["x-v: a\x00b"]),
@@ -262,13 +262,13 @@ def test_stricter(pair, name):
 
 
 def test_pipelined(pair):
-    data = request("/direct") + request("/echo/1") + request("/nowhere") + request("/echo/2", headers=["connection: close"])
-    weir, envoy = pair.each(lambda proxy: exchange(proxy.port, data, n=5, closes=True))
-    assert weir == envoy and len(weir) == 5
+    data = request("/direct") + request("/echo/1") + request("/nowhere") + request("/echo/2")
+    weir, envoy = pair.each(lambda proxy: exchange(proxy.port, data, n=4))
+    assert weir == envoy and len(weir) == 4
 
 
 LOGGED = ["plain", "post", "direct", "no-route", "redirect-host", "rewrite-prefix", "refused", "no-host", "cluster-header-unknown", "cl-te",
-          "te-gzip-chunked", "method-unknown", "many-headers", "no-host-header", "fragment", "http10", "upgrade-websocket", "head", "host-space",
+          "te-gzip-chunked", "method-unknown", "many-headers", "no-host-header", "fragment", "http10", "head",
           "garbage", "chunk-bad"]
 
 

@@ -47,6 +47,12 @@ const struct weir_route *weir_route_match(const struct weir_route_table *table, 
     (void)table, (void)request, (void)info, (void)random, (void)ret_target;
     return NULL;
 }
+void weir_route_finalize_response(const struct weir_route *route, const struct weir_route_target *target, struct weir_stream *s,
+                                  struct weir_headers *response)
+{
+    (void)route, (void)target, (void)s, (void)response;
+}
+
 const void *weir_route_filter_conf(const struct weir_route *route, const struct weir_route_target *target, struct weir_slice name,
                                    bool *ret_disabled)
 {

@@ -481,8 +481,6 @@ static void answer_directly(struct router *r, const struct weir_route *route)
         struct weir_slice location = weir_route_redirect_location(route, s, &answer.status);
         weir_headers_add_borrow(h, WEIR_H_LOCATION, location);
     }
-    weir_headers_set_status(h, answer.status);
-    weir_route_finalize_response(route, r->target, s, h);
     weir_filter_local_reply(r->f, &answer);
 }
 
