@@ -150,7 +150,8 @@ static void answer(void *arg)
     weir_headers_set_status(h, ex->status);
     weir_headers_add_name(h, WEIR_S("x-sim-id"), weir_arena_printf(&st->arena, "%u", (unsigned)ex->id));
     if (ex->answer_framing == FRAMING_LENGTH && ex->status != 204) weir_headers_set_u64(h, WEIR_H_CONTENT_LENGTH, ex->answer_len);
-    bool cut = ex->fault == FAULT_CUT_CLOSE || ex->fault == FAULT_CUT_RESET || ex->fault == FAULT_STALL;
+    // `content-length: 0` is a whole answer to an HTTP/1.1 client, whatever becomes of the stream then.
+    bool cut = ex->answer_len && (ex->fault == FAULT_CUT_CLOSE || ex->fault == FAULT_CUT_RESET || ex->fault == FAULT_STALL);
     bool body = has_body(ex) && (ex->answer_len || ex->answer_trailers || cut);
     if (!body && st->attempt == ex->n_heads) ex->answer_sent = true;
     ops->send_headers(st->cs, h, !body);
@@ -158,7 +159,7 @@ static void answer(void *arg)
         answer_over(st);
         return;
     }
-    st->limit = cut && ex->answer_len ? run_random(run, ex->answer_len) : ex->answer_len;
+    st->limit = cut ? run_random(run, ex->answer_len) : ex->answer_len;
     if (cut && st->limit == 0) {
         if (ex->fault != FAULT_STALL) reset_stream(st);
         return;
