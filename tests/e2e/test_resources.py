@@ -116,8 +116,7 @@ def test_five_thousand_connections(weir):
             assert sock.recv(4096)
             clients.append(sock)
         each = (proxy.rss_kb() - before) / n
-        if "asan" not in weir_binary():
-            assert each < 4.0, f"an idle connection holds {each:.2f} KB"
+        assert each < 4.0, f"an idle connection holds {each:.2f} KB"
     finally:
         for sock in clients:
             sock.close()
