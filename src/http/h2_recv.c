@@ -37,10 +37,13 @@ void h2_deliver(struct weir_h2 *h2, struct h2_stream *st)
     }
     bool end = st->rx_end && !st->has_trailers;
     if (st->rx.len > 0 || end) {
+        struct weir_buf data; /* not st->rx: the owner may reset the stream before it takes the bytes */
+        weir_buf_init(&data, st->rx.pool);
+        weir_buf_move(&data, &st->rx);
         st->rx_end_told = end;
         consume(h2, st);
-        st->base.ops->on_data(&st->base, &st->rx, end);
-        weir_buf_clear(&st->rx);
+        st->base.ops->on_data(&st->base, &data, end);
+        weir_buf_clear(&data);
     }
     if (!st->detached && st->rx_end && !st->rx_end_told && st->read_disabled == 0) {
         st->rx_end_told = true;
