@@ -282,7 +282,7 @@ def requests_on_one_connection(port, n):
 def counts(starters, directory, backend, results):
     """System calls (strace -c) and instructions (valgrind's callgrind) a request: stable where times are not."""
     rows = []
-    for name in [x for x in ("weir", "weir+go") if x in starters]:
+    for name in [x for x in ("relay", "weir", "weir+go") if x in starters]:
         server = starters[name]()
         summary = Path(directory) / "strace.txt"
         requests_on_one_connection(server.port, 50)

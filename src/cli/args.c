@@ -68,6 +68,7 @@ static const struct option table[] = {
     {"help", 'h', ACTION, WEIR_ARGS_HELP, NULL, "This text"},
     {"version", 0, ACTION, WEIR_ARGS_VERSION, NULL, "Version and what it is built on"},
     {"print-json-schema", 0, ACTION, WEIR_ARGS_SCHEMA, NULL, "A JSON Schema of the configuration, for editors"},
+    {"print-man", 0, ACTION, WEIR_ARGS_MAN, NULL, "The man page: weir --print-man | man -l -"},
     {"print-feature-table", 0, ACTION, WEIR_ARGS_FEATURES, NULL, "Which fields of Envoy's messages are implemented, as Markdown"},
 };
 
@@ -213,18 +214,38 @@ void weir_args_help(FILE *out)
           out);
 }
 
+/* Text for roff: a line that begins with a dot or quote would be a request, a backslash an escape. */
+static void put_roff(FILE *out, const char *text)
+{
+    if (*text == '.' || *text == '\'') fputs("\\&", out);
+    for (; *text; text++) {
+        if (*text == '\\') fputc('\\', out);
+        if (*text == '-') fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
 void weir_args_man(FILE *out)
 {
+    fputs(".TH WEIR 1\n.SH NAME\nweir \\- a service proxy that takes Envoy's configuration and runs Proxy\\-Wasm filters\n"
+          ".SH SYNOPSIS\n.B weir \\-c\n.I FILE\n[options]\n.SH DESCRIPTION\n"
+          "weir reads an Envoy v3 bootstrap and serves it. Mistakes are reported all at once, each with its line; what is not\n"
+          "implemented is refused by name. SIGHUP rereads the configuration: a faulty one changes nothing. SIGUSR1 reopens the logs.\n"
+          "SIGTERM and SIGINT let running requests finish; a second one exits at once.\n.SH OPTIONS\n", out);
     for (size_t i = 0; i < WEIR_COUNTOF(table); i++) {
         const struct option *o = &table[i];
         if (!o->name) {
             fprintf(out, ".SS %s\n", o->help);
             continue;
         }
-        fprintf(out, ".TP\n");
-        if (o->brief) fprintf(out, ".BR \\-%c \", \" ", o->brief);
-        else fprintf(out, ".BR ");
-        fprintf(out, "\\-\\-%s%s%s%s\n%s\n", o->name, o->value ? " \" " : "", o->value ? o->value : "", o->value ? "\"" : "",
-                o->help ? o->help : "Accepted, without effect.");
+        fprintf(out, ".TP\n.B ");
+        if (o->brief) fprintf(out, "\\-%c, ", o->brief);
+        fputs("\\-\\-", out);
+        put_roff(out, o->name);
+        if (o->value) fputc(' ', out), put_roff(out, o->value);
+        fputc('\n', out);
+        put_roff(out, o->help ? o->help : "Accepted, without effect.");
+        fputc('\n', out);
     }
+    fputs(".SH EXIT STATUS\n0 after a graceful end or a valid configuration, 1 otherwise.\n", out);
 }

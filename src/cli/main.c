@@ -37,6 +37,7 @@ int main(int argc, char **argv)
     case WEIR_ARGS_HELP: weir_args_help(stdout); return 0;
     case WEIR_ARGS_VERSION: return print_version();
     case WEIR_ARGS_HOT_RESTART_VERSION: puts("disabled"); return 0;
+    case WEIR_ARGS_MAN: weir_args_man(stdout); return 0;
     case WEIR_ARGS_FEATURES: weir_features_print(stdout); return 0;
     case WEIR_ARGS_SCHEMA: weir_features_print_schema(stdout); return 0;
     case WEIR_ARGS_FAULT: return 1;
