@@ -386,7 +386,8 @@ static bool judge(struct client *c, uint32_t i)
 {
     struct run *run = c->run;
     struct exchange *ex = c->ex[i];
-    uint32_t repeats = (run->may & RUN_RETRIES) ? 6 : is_safe_to_repeat(ex) ? 2 : 1;
+    bool idempotent = ex->body_len == 0 && strcmp(ex->method, "POST") != 0; // also with content-length: 0
+    uint32_t repeats = (run->may & RUN_RETRIES) ? 6 : idempotent ? 2 : 1;
     if (ex->n_heads > repeats) run_fail(run, "exchange %u reached servers %u times", ex->id, ex->n_heads);
     if (ex->answered) return true;
     if (may_fail(c, ex) || run->drained || run->reloaded || run->cut) return false;
