@@ -156,7 +156,17 @@ def load(server, seconds, connections=64):
 
     errors = sum(int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", out)) + sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
     return {"rps": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)), "cpu_us": cpu / 1000 / max(requests, 1),
-            "p50_us": micro("50%"), "p99_us": micro("99%"), "errors": errors}
+            "p50_us": micro("50%"), "p99_us": micro("99%"), "errors": errors, "requests": requests}
+
+
+def steady_load(server, seconds, connections):
+    """CPU microseconds a request once all connections are there: a long run less a short one."""
+    totals = []
+    for duration in (seconds, seconds * 3):
+        before = server.cpu_ns()
+        run = load(server, duration, connections)
+        totals.append((server.cpu_ns() - before, run["requests"]))
+    return {"cpu_us": (totals[1][0] - totals[0][0]) / 1000 / max(totals[1][1] - totals[0][1], 1)}
 
 
 def print_table(title, columns, rows):
@@ -244,7 +254,7 @@ def flat_cost(starters, directory, backend, args, results):
         text = text.replace(marker, configs.many_routes(n_hosts, n_routes) + marker)
         path = Path(directory) / f"routes{n_routes}.yaml"
         path.write_text(text)
-        return Server(f"{n_routes} routes", [WEIR, "-c", str(path), "--concurrency", "1", "-l", "error", "--drain-time-s", "0"], port, PROXY_CPU)
+        return Server("weir" if n_routes == 10 else f"{n_routes} routes", [WEIR, "-c", str(path), "--concurrency", "1", "-l", "error", "--drain-time-s", "0"], port, PROXY_CPU)
 
     few, many = with_hosts(1, 10), with_hosts(1000, 10000)
     try:
@@ -252,22 +262,24 @@ def flat_cost(starters, directory, backend, args, results):
         for _ in range(args.rounds):
             for server in (few, many):
                 runs[server.name].append(load(server, args.seconds))
-        rows = [[name, f"{median(r, 'cpu_us'):.2f}"] for name, r in runs.items()]
+        rows = [["10 routes" if name == "weir" else name, f"{median(r, 'cpu_us'):.2f}"] for name, r in runs.items()]
         ratio = median(runs[many.name], "cpu_us") / median(runs[few.name], "cpu_us")
         rows.append(["ratio", f"{ratio:.3f}"])
         results["routes_ratio"] = ratio
         print_table("weir: cost of a request by the number of routes", ["", "CPU us/req"], rows)
-        runs = {64: [], 5000: []}
-        for _ in range(args.rounds):
-            for n in runs:
-                runs[n].append(load(few, args.seconds, n))
+        relay = starters["relay"]() if "relay" in starters else None
+        runs = {}
+        for server in filter(None, (few, relay)):
+            for n in (64, 5000):
+                runs[server.name, n] = steady_load(server, args.seconds, n)["cpu_us"]
     finally:
         few.stop(), many.stop()
-    rows = [[f"{n} connections", f"{median(r, 'cpu_us'):.2f}"] for n, r in runs.items()]
-    ratio = median(runs[5000], "cpu_us") / median(runs[64], "cpu_us")
-    rows.append(["ratio", f"{ratio:.3f}"])
-    results["connections_ratio"] = ratio
-    print_table("weir: cost of a request by the number of connections", ["", "CPU us/req"], rows)
+    rows = [[name, n, f"{cpu:.2f}", f"{cpu / runs[name, 64]:.2f}"] for (name, n), cpu in runs.items()]
+    results["connections_ratio"] = runs[few.name, 5000] / runs[few.name, 64]
+    print_table("Cost of a request by the number of connections (the kernel's share grows too: see the relay)",
+                ["proxy", "connections", "CPU us/req", "x 64"], rows)
+    if relay:
+        relay.stop()
 
 
 def requests_on_one_connection(port, n):
