@@ -10,7 +10,7 @@ BUILD="gcc libc6-dev binutils cmake ninja-build pkg-config python3 python3-venv 
     zlib1g-dev libbrotli-dev libzstd-dev libcmocka-dev ccache"
 RUN="curl"
 GUESTS="clang lld llvm wasi-libc libclang-rt-14-dev-wasm32 wabt"
-TEST="$RUN $GUESTS libclang-rt-14-dev"
+TEST="$RUN $GUESTS libclang-rt-14-dev wrk"
 BENCH="$RUN nginx-light haproxy wrk strace valgrind procps"
 DEV="$TEST clang-format clang-tidy cppcheck gdb lcov universal-ctags shellcheck valgrind strace"
 

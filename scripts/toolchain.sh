@@ -3,7 +3,7 @@
 #   cargo        the user's own if it is new enough, else Debian's, unpacked into the cache
 #   cargo-wasm   the user's own if it compiles to wasm32-wasip1, else one in the cache that does
 #   go           the user's own if it is new enough, else one in the cache
-#   npm          the user's own if its Node.js is new enough, else one in the cache; `node` lies beside it
+#   npm          the user's own if its Node.js is new enough, else one in the cache
 #   python       that of an environment in the cache with the packages of tests/requirements.txt
 # It fetches into the cache what is missing; with --installed it prints nothing instead.
 source "$(dirname "$0")/lib.sh"
@@ -68,7 +68,16 @@ npm)
     if at_least "$NODE_MIN" node --version && at_least 7.0 npm --version; then
         command -v npm
     else
-        from_cache node "$PINS/node.txt" "Node.js (60 MB)" bin/npm
+        found=$(from_cache node "$PINS/node.txt" "Node.js (60 MB)" bin/npm)
+        [ "$found" ] || exit 0
+        # The programs that npm starts look for `node` in the path.
+        wrapper=$(dirname "$(dirname "$found")")/npm
+        [ -x "$wrapper" ] || install -m 755 /dev/stdin "$wrapper" <<'EOF'
+#!/bin/sh
+bin=$(dirname "$(readlink -f "$0")")/bin
+PATH="$bin:$PATH" exec "$bin/npm" "$@"
+EOF
+        echo "$wrapper"
     fi
     ;;
 python)
