@@ -45,9 +45,9 @@ check_tree() {
     return "$failed"
 }
 
-# run_pytest PRESET FOLDER: with the program of that preset (WEIR).
+# run_pytest PRESET FOLDER: with the program of that preset (WEIR_BIN).
 run_pytest() {
-    WEIR=$ROOT/build/$1/weir WEIR_PRESET=$1 \
+    WEIR_BIN=$ROOT/build/$1/weir WEIR_PRESET=$1 \
         "$(scripts/toolchain.sh python)" -m pytest -q -p no:cacheprovider --color=no "$2"
 }
 
