@@ -61,7 +61,7 @@ def test_article(modules, tmp_path):
             assert answer.get("x-wasm-filter") == "hello from wasm" and answer.get("x-auth") == TOKEN
         output = proxy.output()
         assert "set tick period milliseconds: 15000" in output
-        load = Load(proxy.port, 6)
+        load = Load(proxy.port, 8)
         time.sleep(1)
         module.write_bytes(Path(modules[1]).read_bytes())
         assert proxy.reload()

@@ -99,7 +99,7 @@ class Proxy:
         """(status, headers, body text) of an admin request."""
         request = urllib.request.Request(f"http://{self.admin_address}{path}", method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, dict(response.headers), response.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read().decode(errors="replace")
@@ -132,7 +132,7 @@ class Proxy:
             self.config.write_text(config)
         before = self.stat("server.reload_success"), self.stat("server.reload_failure")
         self.process.send_signal(signal.SIGHUP)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while time.monotonic() < end:
             after = self.stat("server.reload_success"), self.stat("server.reload_failure")
             if after != before:
