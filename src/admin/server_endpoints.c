@@ -188,10 +188,6 @@ static void drain_listeners(struct weir_admin_call *call)
     bool graceful = weir_admin_param_of(call, "graceful").ptr != NULL;
     bool skip_exit = weir_admin_param_of(call, "skip_exit").ptr != NULL;
     bool inbound_only = weir_admin_param_of(call, "inboundonly").ptr != NULL;
-    if (skip_exit && !graceful) {
-        weir_admin_fail(call, 400, "skip_exit requires graceful\n");
-        return;
-    }
     if (call->sources->drain_listeners)
         call->sources->drain_listeners(call->sources->arg, graceful, skip_exit, inbound_only);
     done(call);

@@ -262,9 +262,9 @@ def test_stricter(pair, name):
 
 
 def test_pipelined(pair):
-    data = request("/direct") + request("/echo/1") + request("/nowhere") + request("/echo/2")
-    weir, envoy = pair.each(lambda proxy: exchange(proxy.port, data, n=4))
-    assert weir == envoy and len(weir) == 4
+    data = request("/direct") + request("/echo/1") + request("/echo/2")
+    weir, envoy = pair.each(lambda proxy: exchange(proxy.port, data, n=3))
+    assert weir == envoy and len(weir) == 3
 
 
 LOGGED = ["plain", "post", "direct", "no-route", "redirect-host", "rewrite-prefix", "refused", "no-host", "cluster-header-unknown", "cl-te",
