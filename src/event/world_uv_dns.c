@@ -4,6 +4,7 @@
 
 #include <ares.h>
 #include <netdb.h>
+#include <netinet/in.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -27,6 +28,7 @@ struct lookup {
     enum weir_err err;
     struct weir_resolved *result;
     bool answered;
+    bool localhost; /* "localhost", asked for IPv4 too: see loopback */
 };
 
 struct weir_uv_dns {
@@ -167,6 +169,20 @@ static struct weir_resolved *copy_result(const struct ares_addrinfo *info)
     return result;
 }
 
+/* localhost is this machine, whether or not a hosts file or a name server says so (RFC 6761 6.3). Not ::1: with "IPv6 first" a service
+ * that listens on 127.0.0.1 alone would not be found. */
+static struct weir_resolved *loopback(void)
+{
+    struct weir_resolved *result = weir_zalloc(sizeof(*result) + sizeof(result->v[0]));
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memcpy(&result->v[0].addr, &addr, sizeof(addr));
+    result->v[0].len = sizeof(addr);
+    result->v[0].ttl_s = result->ttl_s = UINT32_MAX;
+    result->n = 1;
+    return result;
+}
+
 static void on_answer(void *arg, int status, int timeouts WEIR_UNUSED, struct ares_addrinfo *info)
 {
     struct lookup *l = arg;
@@ -182,6 +198,10 @@ static void on_answer(void *arg, int status, int timeouts WEIR_UNUSED, struct ar
             l->err = WEIR_ERR_NOT_FOUND;
         }
         ares_freeaddrinfo(info);
+    }
+    if (l->err && l->localhost) {
+        l->result = loopback();
+        l->err = WEIR_OK;
     }
     weir_loop_at_end(l->dns->loop, &l->deliver);
 }
@@ -229,6 +249,7 @@ void *weir_uv_resolve(struct weir_loop *loop, struct weir_slice host, int family
         weir_loop_at_end(loop, &l->deliver);
         return l;
     }
+    l->localhost = weir_slice_eq_nocase(host, WEIR_S("localhost")) && family != AF_INET6;
     memcpy(name, host.ptr, host.len);
     name[host.len] = '\0';
     struct ares_addrinfo_hints hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
