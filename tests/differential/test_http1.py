@@ -267,12 +267,22 @@ def test_pipelined(pair):
     assert weir == envoy and len(weir) == 3
 
 
+@pytest.mark.xfail(reason="Envoy answers three of the four; the cause is not known yet")
+def test_pipelined_behind_a_404_and_close(pair):
+    data = request("/direct") + request("/echo/1") + request("/nowhere") + request("/echo/2", headers=["connection: close"])
+    weir, envoy = pair.each(lambda proxy: exchange(proxy.port, data, n=5, closes=True))
+    assert weir == envoy and len(weir) == 5
+
+
 LOGGED = ["plain", "post", "direct", "no-route", "redirect-host", "rewrite-prefix", "refused", "no-host", "cluster-header-unknown", "cl-te",
           "te-gzip-chunked", "method-unknown", "many-headers", "no-host-header", "fragment", "http10", "head",
           "garbage", "chunk-bad"]
 
 
-@pytest.mark.parametrize("name", LOGGED)
+GAPS = {"host-space": "weir logs method and path of the refused head", "upgrade-websocket": "weir logs no cluster"}
+
+
+@pytest.mark.parametrize("name", LOGGED + [pytest.param(n, marks=pytest.mark.xfail(reason=why)) for n, why in GAPS.items()])
 def test_same_log_line(pair, name):
     """Response flags, details, byte counts: one more request, one more line in each log, the same text."""
 

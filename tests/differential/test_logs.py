@@ -122,6 +122,8 @@ def test_json(pairs, echo_upstream):
 
 @pytest.mark.parametrize("form", [
     "{text_format_source: {inline_string: \"%REQ(x-none)%|%UPSTREAM_HOST%|\\n\"}, omit_empty_values: true}",
+    pytest.param("{json_format: {a: \"%REQ(x-none)%\", b: \"x%REQ(x-none)%\", c: \"%RESPONSE_CODE%\"}, omit_empty_values: true}",
+                 marks=pytest.mark.xfail(reason="docs/ENVOY_DIFFERENCES.md: weir prints null")),
     "{json_format: {b: \"1\", a: 1.5, c: 1e300}, json_format_options: {sort_properties: true}}",
 ])
 def test_options(pairs, echo_upstream, form):
